@@ -1,0 +1,57 @@
+import type { JsonObject } from './json.ts';
+
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'exhausted';
+
+/** Exactly what consent is given to. Hashed as EVIDENCE §6: SHA256("gw/approval-binding/v1\n" || JCS(bind)). */
+export interface ApprovalBinding extends JsonObject {
+  readonly v: 1;
+  /** Principal id of the requester. */
+  readonly requester: string;
+  /** Connection name. */
+  readonly resource: string;
+  /** Target role. */
+  readonly role: string;
+  /** The client's exact text. */
+  readonly stmt: string;
+  /** SHA-256 (hex) over the bound parameters' bytes and types, empty string when there are none. */
+  readonly params: string;
+  /** Why it was held: ids of the forbidding policies, sorted. */
+  readonly policies: readonly string[];
+  /** Policy set hash and label version in force. */
+  readonly masks: string;
+}
+
+export interface ApprovalDecision {
+  readonly approver: string;
+  readonly approverName: string;
+  readonly verdict: 'approve' | 'deny';
+  readonly reason: string;
+  readonly at: number;
+}
+
+export interface ApprovalRequest {
+  readonly id: string;
+  readonly state: ApprovalState;
+  readonly bindingHash: string;
+  readonly binding: ApprovalBinding;
+  readonly nonce: string;
+  readonly requesterName: string;
+  readonly session: string;
+  readonly approvers: readonly string[];
+  readonly quorum: number;
+  /** Reason of the policy, and the requester's own purpose. */
+  readonly why: string;
+  readonly purpose: string;
+  readonly tables: readonly string[];
+  readonly labels: readonly string[];
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly decisions: readonly ApprovalDecision[];
+  /** Set when approved: how long and how often consent holds, and how many rows in total may leave (absent: no cap). */
+  readonly grant?: {
+    readonly notAfter: number;
+    readonly uses: number;
+    readonly used: number;
+    readonly rowLimit?: number;
+  };
+}

@@ -1,0 +1,116 @@
+/** A PostgreSQL object identifier: unsigned 32 bits. */
+export type Oid = number;
+
+export interface CatalogColumn {
+  /** `pg_attribute.attnum`, > 0. */
+  readonly attnum: number;
+  readonly name: string;
+  readonly typeOid: Oid;
+  /** -1 when the type has none. */
+  readonly typmod: number;
+  /** `format_type(atttypid, atttypmod)` with an empty search_path: may stand after `::` in any session. */
+  readonly typeName: string;
+  /** Like `typeOid`/`typeName` with domains followed down to their base type (and the base's typmod). */
+  readonly baseTypeOid: Oid;
+  readonly baseTypeName: string;
+  /** `pg_type.typcategory` of the base type, e.g. `S` string, `N` numeric, `D` date/time, `A` array, `E` enum, `U` user. */
+  readonly category: string;
+  /** Quoted, schema-qualified collation when it is not the type's default. */
+  readonly collation?: string;
+  readonly notNull: boolean;
+  readonly generated: boolean;
+  /** Where an enum's value list matters for a mask: the first label. */
+  readonly firstEnumLabel?: string;
+}
+
+export type RelationKind =
+  | 'table'
+  | 'partitioned-table'
+  | 'view'
+  | 'materialized-view'
+  | 'foreign-table'
+  | 'sequence'
+  | 'composite-type';
+
+export interface CatalogRelation {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  /** Live columns in attnum order. */
+  readonly columns: readonly CatalogColumn[];
+  /** `pg_inherits`: partition or inheritance parents. */
+  readonly parents: readonly Oid[];
+  /** `pg_get_viewdef(oid)` of views and materialised views; absent when it could not be read. */
+  readonly definition?: string;
+  /** Has rewrite rules other than a view's `_RETURN`. */
+  readonly hasRules: boolean;
+  readonly hasTriggers: boolean;
+  /** attnums of the primary key, in key order; empty without one. */
+  readonly primaryKey: readonly number[];
+  readonly temporary: boolean;
+  /** Extension that owns it (`pg_depend.deptype = 'e'`). */
+  readonly extension?: string;
+}
+
+export interface CatalogFunction {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: 'function' | 'procedure' | 'aggregate' | 'window';
+  /** `pg_language.lanname`: `internal`, `c`, `sql`, `plpgsql`, … */
+  readonly language: string;
+  readonly volatility: 'immutable' | 'stable' | 'volatile';
+  readonly argTypes: readonly Oid[];
+  readonly argNames: readonly string[];
+  readonly returnType: Oid;
+  readonly returnsSet: boolean;
+  readonly securityDefiner: boolean;
+  /** `search_path` fixed by the function itself (`SET search_path` in proconfig). */
+  readonly searchPath?: readonly string[];
+  /** `pg_get_functiondef`-style body: prosrc, or the unparsed SQL-standard body. Only outside pg_catalog/information_schema. */
+  readonly source?: string;
+  readonly extension?: string;
+}
+
+export interface CatalogType {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: 'base' | 'composite' | 'domain' | 'enum' | 'pseudo' | 'range' | 'multirange';
+  /** The relation of a composite (row) type. */
+  readonly relation?: Oid;
+  /** Element type of an array. */
+  readonly element?: Oid;
+  /** Base type of a domain. */
+  readonly base?: Oid;
+}
+
+/** What the gateway knows of a target database at one moment. Immutable. */
+export interface CatalogSnapshot {
+  readonly connection: string;
+  readonly database: string;
+  /** `server_version_num`, e.g. 150018. */
+  readonly serverVersion: number;
+  /** Digest of everything below: equal versions mean equal catalogs. */
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly takenAt: number;
+  readonly relations: ReadonlyMap<Oid, CatalogRelation>;
+  readonly functions: readonly CatalogFunction[];
+  readonly types: ReadonlyMap<Oid, CatalogType>;
+  readonly schemas: ReadonlySet<string>;
+}
+
+/** What name resolution in one client session depends on; asked from the target whenever a statement may have changed it. */
+export interface SessionContext {
+  /** Effective search path as `current_schemas(true)` gives it: implicit schemas included, in order. */
+  readonly searchPath: readonly string[];
+  /** Name of this session's temporary schema (`pg_temp_3`), when it has one. */
+  readonly temporarySchema?: string;
+  /** Temporary relations of this session; they hold nothing but the masked world. */
+  readonly temporary: readonly CatalogRelation[];
+  readonly temporaryFunctions: readonly CatalogFunction[];
+  readonly currentUser: string;
+  readonly standardConformingStrings: boolean;
+}

@@ -1,0 +1,43 @@
+import type { CatalogRelation, Oid } from './catalog.ts';
+
+export type MaskKind =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'redact' }
+  | { readonly kind: 'partial'; readonly keepFirst?: number; readonly keepLast?: number }
+  | { readonly kind: 'generalise'; readonly to: 'year' | 'month' | 'decade' | { readonly band: number } }
+  | { readonly kind: 'pseudonym' };
+
+/** `masks:` of the configuration: label → kind; the longest matching label prefix wins, `default` otherwise. */
+export interface MaskRules {
+  readonly default: MaskKind;
+  readonly byLabel: ReadonlyMap<string, MaskKind>;
+}
+
+/** Labels of one connection as written by people: quoted relation name → column (or `$table`) → labels. */
+export interface LabelFile {
+  readonly connection: string;
+  readonly relations: readonly {
+    /** As in SQL: `shop.customers`, `shop."Kunden Straße"`. */
+    readonly relation: string;
+    readonly tableLabels: readonly string[];
+    readonly columns: ReadonlyMap<string, readonly string[]>;
+    readonly file: string;
+    readonly line: number;
+  }[];
+}
+
+/** Effective labels after inheritance by views, partitions and children. */
+export interface RelationLabels {
+  readonly table: readonly string[];
+  /** By column name; columns without labels are absent. */
+  readonly columns: ReadonlyMap<string, readonly string[]>;
+}
+
+/** One relation as a certain principal sees it: some columns are expressions. */
+export interface MaskedRelation {
+  readonly relation: CatalogRelation;
+  /** Column name → SQL expression of exactly the column's type over the bare column name, e.g. `CASE WHEN email IS NULL …`. */
+  readonly expressions: ReadonlyMap<string, string>;
+}
+
+export type HiddenRelations = ReadonlyMap<Oid, MaskedRelation>;

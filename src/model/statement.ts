@@ -1,0 +1,166 @@
+import type { Action, ResourceRef } from './access.ts';
+import type { Oid } from './catalog.ts';
+
+/** Lower-case command words, as the grammar (not the text) classifies them. */
+export type SqlVerb =
+  | 'select'
+  | 'values'
+  | 'table'
+  | 'insert'
+  | 'update'
+  | 'delete'
+  | 'merge'
+  | 'truncate'
+  | 'copy-to'
+  | 'copy-from'
+  | 'copy-program'
+  | 'explain'
+  | 'show'
+  | 'set'
+  | 'reset'
+  | 'discard'
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'savepoint'
+  | 'release'
+  | 'rollback-to'
+  | 'prepare-transaction'
+  | 'prepare'
+  | 'execute'
+  | 'deallocate'
+  | 'declare'
+  | 'fetch'
+  | 'move'
+  | 'close'
+  | 'listen'
+  | 'unlisten'
+  | 'notify'
+  | 'lock'
+  | 'create'
+  | 'alter'
+  | 'drop'
+  | 'grant'
+  | 'comment'
+  | 'refresh'
+  | 'reindex'
+  | 'cluster'
+  | 'vacuum'
+  | 'analyze'
+  | 'checkpoint'
+  | 'call'
+  | 'do'
+  | 'load'
+  | 'security-label'
+  | 'empty';
+
+/**
+ * How a statement reaches the target.
+ * `session`: changes nothing outside this session. `read`: returns data. `change`: may change the target or the outside
+ * world, so its record must be durable before it is forwarded.
+ */
+export type StatementEffect = 'session' | 'read' | 'change';
+
+/** One question that policy must answer with yes before the statement may be forwarded. */
+export interface AccessQuestion {
+  readonly action: Action;
+  readonly resource: ResourceRef;
+}
+
+/** A relation standing at one place of the statement's text. All offsets are UTF-8 byte offsets into the script. */
+export interface RelationSite {
+  readonly relation: Oid;
+  /** Bytes to replace: from `ONLY`/`TABLE`/the name up to the end of what belongs to the reference (`*`, TABLESAMPLE …), alias excluded. */
+  readonly start: number;
+  readonly end: number;
+  /**
+   * `from`: may be replaced by a derived table. `table-command`: `TABLE t`. `copy`: the relation of `COPY t (…) TO`.
+   * `target`: written by INSERT/UPDATE/DELETE/MERGE/TRUNCATE/COPY FROM/LOCK: never replaced.
+   */
+  readonly form: 'from' | 'table-command' | 'copy' | 'target';
+  /** Name by which the statement calls it: the alias, or the relation's own name. */
+  readonly correlationName: string;
+  readonly hasAlias: boolean;
+  readonly only: boolean;
+  /** Text of a TABLESAMPLE clause, which has to move inside the derived table. */
+  readonly sample?: string;
+  /** Column list of `COPY t (a, b) TO`; empty means all. */
+  readonly copyColumns?: readonly string[];
+  /** System columns (ctid, xmin, tableoid …) that the statement names anywhere. */
+  readonly systemColumns: readonly string[];
+  /** Over-approximation: which of the relation's columns the statement can see. */
+  readonly columns: 'all' | ReadonlySet<string>;
+}
+
+/** Why a statement cannot be forwarded, or not for a principal from whom something is hidden. */
+export interface Hazard {
+  /** Stable word for tests, records and dashboards, e.g. `dynamic-sql`, `server-file`, `raw-target-column`, `unknown-function`. */
+  readonly code: string;
+  /** Says what happened, why, and what to do next, in one or two sentences. */
+  readonly message: string;
+  /** `everyone`: always refused. `hidden-here`: refused when one of `relations` has a hidden column. `hidden-anywhere`: refused when anything of the connection is hidden. */
+  readonly applies: 'everyone' | 'hidden-here' | 'hidden-anywhere';
+  readonly relations?: readonly Oid[];
+  /** For `hidden-here`: only if one of these columns is hidden; absent means any column. */
+  readonly columns?: ReadonlySet<string>;
+  /** SQLSTATE when the target itself would have said it (`42P01` undefined table …). */
+  readonly sqlstate?: string;
+  /** 1-based character position in the script, when it points at something. */
+  readonly position?: number;
+}
+
+/** A name in the session that a statement creates, uses or removes. */
+export interface SessionObject {
+  readonly kind: 'prepared-statement' | 'cursor';
+  readonly act: 'create' | 'use' | 'remove' | 'remove-all';
+  readonly name: string;
+}
+
+/** One understood SQL statement. Plain data: no parse tree leaves the room `statement`. */
+export interface SqlStatement {
+  readonly kind: 'sql';
+  readonly verb: SqlVerb;
+  readonly effect: StatementEffect;
+  /** UTF-8 byte range in the script, without the semicolon. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  /** SHA-256 (hex) of the text with literals normalised. */
+  readonly fingerprint: string;
+  /** Everything policy has to allow. Column questions are asked by the data plane from `sites` and the labels. */
+  readonly questions: readonly AccessQuestion[];
+  /** Every relation read or written, views not expanded. */
+  readonly sites: readonly RelationSite[];
+  /** Ranges `schema.` (with the dot) of schema-qualified column references, to be cut when their relation is substituted. */
+  readonly qualifiers: readonly { readonly start: number; readonly end: number; readonly relation: Oid }[];
+  /** Insertions that keep meaning after substitution, e.g. further GROUP BY columns; applied when `relation` is substituted. */
+  readonly repairs: readonly { readonly at: number; readonly text: string; readonly relation: Oid }[];
+  readonly hazards: readonly Hazard[];
+  readonly objects: readonly SessionObject[];
+  /** The statement inside PREPARE, DECLARE, EXPLAIN, COPY (query) … shares this statement's sites. `returnsRows` is about this one. */
+  readonly returnsRows: boolean;
+  /** May change search_path, role, temporary objects or transaction-scoped settings: ask the target again before resolving further names. */
+  readonly changesContext: boolean;
+  /** May change the catalog: refresh the snapshot after it. */
+  readonly changesCatalog: boolean;
+  /** For Cedar's `context.has_where`; true where the question makes no sense. */
+  readonly hasWhere: boolean;
+}
+
+/** What the gateway could not understand. Policy never sees a guess: it is refused. */
+export interface OpaqueStatement {
+  readonly kind: 'opaque';
+  readonly text: string;
+  readonly why: 'syntax' | 'too-large' | 'too-deep' | 'nul-byte' | 'encoding' | 'parser-failure';
+  readonly message: string;
+  /** 1-based character position of a syntax error. */
+  readonly position?: number;
+  /** SQLSTATE the server would use, `42601` for a syntax error. */
+  readonly sqlstate: string;
+}
+
+/** All statements of one Query or Parse message, in order. Byte offsets refer to `text` as UTF-8. */
+export interface Script {
+  readonly text: string;
+  readonly statements: readonly SqlStatement[];
+}
