@@ -1,0 +1,18 @@
+export type { CredentialStore, ScramVerifier, StoredCredential } from './credential-store.ts';
+export { IdentityError, type IdentityErrorCode } from './errors.ts';
+export {
+  createMasterKey,
+  loadMasterKey,
+  type MasterKey,
+  openSecret,
+  type SealedSecretStore,
+  sealSecret,
+} from './sealed-secret.ts';
+export {
+  decoyVerifier,
+  type IssuedCredential,
+  isSessionCredentialId,
+  issueSessionCredential,
+  principalOfCredential,
+  verifySessionSecret,
+} from './session-credential.ts';
