@@ -27,6 +27,19 @@ export interface ApprovalDecision {
   readonly verdict: 'approve' | 'deny';
   readonly reason: string;
   readonly at: number;
+  /** Which of the request's approver groups this person speaks for. */
+  readonly groups: readonly string[];
+  /** Conditions of this consent; the strictest over all approvers holds. */
+  readonly conditions?: ApprovalConditions;
+}
+
+export interface ApprovalConditions {
+  /** How often the statement may run. */
+  readonly uses?: number;
+  /** How long consent holds, from the decision on. */
+  readonly windowSeconds?: number;
+  /** How many rows may leave in total. */
+  readonly rowLimit?: number;
 }
 
 export interface ApprovalRequest {
@@ -36,6 +49,10 @@ export interface ApprovalRequest {
   readonly binding: ApprovalBinding;
   readonly nonce: string;
   readonly requesterName: string;
+  /** The requester's bare subject: how an `on_behalf_of` claim may call him. */
+  readonly requesterSubject?: string;
+  /** The person for whom the requester acts; as little allowed to approve as the requester. */
+  readonly onBehalfOf?: string;
   readonly session: string;
   readonly approvers: readonly string[];
   readonly quorum: number;

@@ -1,0 +1,170 @@
+import type { ApprovalConditions, ApprovalDecision, ApprovalRequest } from '../model/approval.ts';
+import type { Principal } from '../model/principal.ts';
+import { ApprovalError } from './errors.ts';
+
+export interface ApprovalSettings {
+  /** A request nobody answered expires after this. */
+  readonly expireSeconds: number;
+  /** How long consent holds when the approver names no window. */
+  readonly grantSeconds: number;
+  /** Characters a reason needs on both sides, white space around it not counted. */
+  readonly reasonMinLength: number;
+  /** Refuse to open a request without the requester's purpose. Off when absent: many clients have no way to state one. */
+  readonly purposeRequired?: boolean;
+  /** The longest window an approver may give; a day when absent. */
+  readonly maxGrantSeconds?: number;
+  /** The most uses an approver may give; 1,000 when absent. */
+  readonly maxUses?: number;
+}
+
+export interface Verdict extends ApprovalConditions {
+  readonly verdict: 'approve' | 'deny';
+  readonly reason: string;
+}
+
+const DAY = 86_400;
+/** Longer texts are no reasons; they only fill the ledger. */
+export const REASON_MAX_LENGTH = 2_000;
+
+/**
+ * The same request with one more decision: pure, every rule about who may consent to what is here.
+ * Denial is final. Consent counts from the decision that completes it, and the strictest conditions hold.
+ * @throws ApprovalError for everything that is not allowed
+ */
+export function withDecision(
+  request: ApprovalRequest,
+  approver: Principal,
+  verdict: Verdict,
+  now: number,
+  settings: ApprovalSettings,
+): ApprovalRequest {
+  if (isRequester(request, approver)) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_OWN_REQUEST',
+      `Request ${request.id} is your own, or that of somebody you act for. Ask another person to decide; you can only cancel it.`,
+    );
+  }
+  assertPending(request, now);
+  const groups = request.approvers.filter((group) => approver.groups.includes(group));
+  if (request.approvers.length > 0 && groups.length === 0) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_NOT_AN_APPROVER',
+      `Request ${request.id} needs consent of ${request.approvers.join(', ')}, and you are in none of these groups. Ask one of their members.`,
+    );
+  }
+  if (request.decisions.some((decision) => decision.approver === approver.id)) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_ALREADY_SPOKEN',
+      `You have decided on request ${request.id} before. The remaining consent must come from other people.`,
+    );
+  }
+  const reason = assertReason(verdict.reason, settings.reasonMinLength);
+  const conditions = verdict.verdict === 'approve' ? assertConditions(verdict, settings) : undefined;
+  const decision: ApprovalDecision = {
+    approver: approver.id,
+    approverName: approver.name,
+    verdict: verdict.verdict,
+    reason,
+    at: now,
+    groups,
+    ...(conditions === undefined ? {} : { conditions }),
+  };
+  const next = { ...request, decisions: [...request.decisions, decision] };
+  if (verdict.verdict === 'deny') return { ...next, state: 'denied' };
+  if (!quorumMet(next)) return next;
+  return { ...next, state: 'approved', grant: grantOf(next, now, settings) };
+}
+
+/** Enough different people, and somebody of each group that is asked for. */
+export function quorumMet(request: ApprovalRequest): boolean {
+  const people = new Set<string>();
+  const groups = new Set<string>();
+  for (const decision of request.decisions) {
+    if (decision.verdict !== 'approve') continue;
+    people.add(decision.approver);
+    for (const group of decision.groups) groups.add(group);
+  }
+  return people.size >= Math.max(1, request.quorum) && request.approvers.every((group) => groups.has(group));
+}
+
+/**
+ * The requester himself, whoever acts for him, and whomever he acts for: to the approval rules they are one person.
+ * `onBehalfOf` is a claim of the issuer's making, so it is compared with every name a principal goes by.
+ */
+export function isRequester(request: ApprovalRequest, principal: Principal): boolean {
+  const requester = request.binding.requester;
+  if (principal.id === requester) return true;
+  const asking = [requester, request.requesterSubject, request.requesterName, request.onBehalfOf];
+  if (principal.onBehalfOf !== undefined && named(principal.onBehalfOf, asking)) return true;
+  return (
+    request.onBehalfOf !== undefined && named(request.onBehalfOf, [principal.id, principal.subject, principal.name])
+  );
+}
+
+function named(sponsor: string, names: readonly (string | undefined)[]): boolean {
+  return names.some((name) => name !== undefined && name.toLowerCase() === sponsor.toLowerCase());
+}
+
+/** @throws ApprovalError `ERR_APPROVAL_EXPIRED`, `ERR_APPROVAL_NOT_PENDING` */
+export function assertPending(request: ApprovalRequest, now: number): void {
+  if (request.state === 'expired' || (request.state === 'pending' && now >= request.expiresAt)) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_EXPIRED',
+      `Request ${request.id} has expired. Run the statement again to open a new one.`,
+    );
+  }
+  if (request.state !== 'pending') {
+    throw new ApprovalError(
+      'ERR_APPROVAL_NOT_PENDING',
+      `Request ${request.id} is ${request.state} and can no longer change. Run the statement again to open a new one.`,
+    );
+  }
+}
+
+/** @returns the reason without white space around it. @throws ApprovalError `ERR_APPROVAL_REASON_TOO_SHORT` */
+export function assertReason(reason: string, minLength: number): string {
+  const text = reason.trim();
+  if (text.length < minLength || text.length > REASON_MAX_LENGTH || !text.isWellFormed()) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_REASON_TOO_SHORT',
+      `A reason of ${minLength} to ${REASON_MAX_LENGTH} characters is required; this one has ${text.length}. Say why.`,
+    );
+  }
+  return text;
+}
+
+function assertConditions(verdict: Verdict, settings: ApprovalSettings): ApprovalConditions | undefined {
+  const within = (name: string, value: number | undefined, least: number, most: number): void => {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return;
+    throw new ApprovalError(
+      'ERR_APPROVAL_BAD_CONDITIONS',
+      `${name} is ${value}, but must be a whole number from ${least} to ${most}.`,
+    );
+  };
+  within('uses', verdict.uses, 1, settings.maxUses ?? 1_000);
+  within('windowSeconds', verdict.windowSeconds, 1, Math.max(settings.maxGrantSeconds ?? DAY, settings.grantSeconds));
+  within('rowLimit', verdict.rowLimit, 0, Number.MAX_SAFE_INTEGER);
+  const { uses, windowSeconds, rowLimit } = verdict;
+  if (uses === undefined && windowSeconds === undefined && rowLimit === undefined) return undefined;
+  return {
+    ...(uses === undefined ? {} : { uses }),
+    ...(windowSeconds === undefined ? {} : { windowSeconds }),
+    ...(rowLimit === undefined ? {} : { rowLimit }),
+  };
+}
+
+function grantOf(
+  request: ApprovalRequest,
+  now: number,
+  settings: ApprovalSettings,
+): NonNullable<ApprovalRequest['grant']> {
+  const given = request.decisions.map((decision) => decision.conditions ?? {});
+  const windowSeconds = Math.min(...given.map((one) => one.windowSeconds ?? settings.grantSeconds));
+  const rowLimits = given.flatMap((one) => (one.rowLimit === undefined ? [] : [one.rowLimit]));
+  return {
+    notAfter: now + windowSeconds * 1_000,
+    uses: Math.min(...given.map((one) => one.uses ?? 1)),
+    used: 0,
+    ...(rowLimits.length === 0 ? {} : { rowLimit: Math.min(...rowLimits) }),
+  };
+}
