@@ -71,6 +71,24 @@ export interface CatalogFunction {
   /** `pg_get_functiondef`-style body: prosrc, or the unparsed SQL-standard body. Only outside pg_catalog/information_schema. */
   readonly source?: string;
   readonly extension?: string;
+  /** An aggregate's transition, final and other support functions; absent when the snapshot does not know them. */
+  readonly support?: readonly Oid[];
+}
+
+/** An operator outside pg_catalog, or a cast that somebody created: both call a function without naming it. */
+export interface CatalogOperator {
+  readonly schema: string;
+  readonly name: string;
+  /** The function behind it. */
+  readonly implementation: Oid;
+  readonly extension?: string;
+}
+
+export interface CatalogCast {
+  readonly source: Oid;
+  readonly target: Oid;
+  readonly implementation: Oid;
+  readonly extension?: string;
 }
 
 export interface CatalogType {
@@ -98,6 +116,10 @@ export interface CatalogSnapshot {
   readonly takenAt: number;
   readonly relations: ReadonlyMap<Oid, CatalogRelation>;
   readonly functions: readonly CatalogFunction[];
+  /** Operators outside pg_catalog; absent when the snapshot does not know them. */
+  readonly operators?: readonly CatalogOperator[];
+  /** Casts with a function that neither pg_catalog nor an extension owns; absent when the snapshot does not know them. */
+  readonly casts?: readonly CatalogCast[];
   readonly types: ReadonlyMap<Oid, CatalogType>;
   readonly schemas: ReadonlySet<string>;
 }

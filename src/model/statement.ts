@@ -76,14 +76,17 @@ export interface RelationSite {
   /**
    * `from`: may be replaced by a derived table. `table-command`: `TABLE t`. `copy`: the relation of `COPY t (…) TO`.
    * `target`: written by INSERT/UPDATE/DELETE/MERGE/TRUNCATE/COPY FROM/LOCK: never replaced.
+   * `behind`: read by something this statement runs by name (EXECUTE, FETCH, an SQL function): it has no text here, never replaced.
    */
-  readonly form: 'from' | 'table-command' | 'copy' | 'target';
+  readonly form: 'from' | 'table-command' | 'copy' | 'target' | 'behind';
   /** Name by which the statement calls it: the alias, or the relation's own name. */
   readonly correlationName: string;
   readonly hasAlias: boolean;
   readonly only: boolean;
   /** Text of a TABLESAMPLE clause, which has to move inside the derived table. */
   readonly sample?: string;
+  /** Where that clause stands (after the alias): removed when the relation is replaced. */
+  readonly sampleRange?: { readonly start: number; readonly end: number };
   /** Column list of `COPY t (a, b) TO`; empty means all. */
   readonly copyColumns?: readonly string[];
   /** System columns (ctid, xmin, tableoid …) that the statement names anywhere. */
@@ -164,3 +167,16 @@ export interface Script {
   readonly text: string;
   readonly statements: readonly SqlStatement[];
 }
+
+/** What one view or materialised view is made of; base relations only, nested views are followed. */
+export interface ViewLineage {
+  /** Column of the view → `oid.column` of every base column it may derive from. */
+  readonly columns: ReadonlyMap<string, ReadonlySet<`${Oid}.${string}`>>;
+  /** Every base relation the definition reads. */
+  readonly relations: ReadonlySet<Oid>;
+  /** The definition is missing, unreadable, or calls code that could read anything. */
+  readonly unknown: boolean;
+}
+
+/** By oid of the view. */
+export type Lineage = ReadonlyMap<Oid, ViewLineage>;
