@@ -94,9 +94,9 @@ function additionalData(head: Buffer, name: string): Buffer {
  */
 export async function loadMasterKey(
   file: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: { readonly GATEHOUSE_MASTER_KEY?: string | undefined },
 ): Promise<MasterKey> {
-  const given = env['GATEHOUSE_MASTER_KEY'];
+  const given = env.GATEHOUSE_MASTER_KEY;
   if (given !== undefined) return { bytes: parseKey(given, 'GATEHOUSE_MASTER_KEY'), from: 'environment' };
   let text: string;
   try {

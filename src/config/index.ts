@@ -1,0 +1,7 @@
+export { isLoopback, parseAddress } from './address.ts';
+export { ConfigError, type ConfigErrorCode } from './errors.ts';
+export { configJsonSchema } from './json-schema.ts';
+export { CONFIG_FILE, checkConfig, type LoadedConfig, type LoadOptions, loadConfig, type NamedText } from './load.ts';
+export { formatProblem, hasErrors, nearest, type Problem } from './problem.ts';
+export { resolveSecret, type SecretLookups } from './secret.ts';
+export { type ConfigWatch, type WatchOptions, watchConfig } from './watch.ts';
