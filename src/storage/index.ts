@@ -1,0 +1,3 @@
+export { StorageError, type StorageErrorCode } from './errors.ts';
+export type { SettingStore, StickyLabelStore } from './setting-store.ts';
+export { openStorage, type Storage, type StorageOptions } from './storage.ts';
