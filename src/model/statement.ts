@@ -65,6 +65,8 @@ export type StatementEffect = 'session' | 'read' | 'change';
 export interface AccessQuestion {
   readonly action: Action;
   readonly resource: ResourceRef;
+  /** Answered with yes unless a policy forbids it: no permit is needed. `filter` is always asked like this. */
+  readonly unlessForbidden?: boolean;
 }
 
 /** A relation standing at one place of the statement's text. All offsets are UTF-8 byte offsets into the script. */

@@ -1,0 +1,75 @@
+import type { AccessContext, Decision } from '../model/access.ts';
+import type { AccessQuestion } from '../model/statement.ts';
+import type { Judge, Scope, Verdict } from './judge.ts';
+import { Recent } from './recent.ts';
+import { type CounterValues, countersOf } from './thresholds.ts';
+
+/** Decisions one asker keeps by itself; what falls out is put together anew from the set's answers. */
+const REMEMBERED = 64;
+
+export interface DecideOptions {
+  /** False when no rows will come: saves the search for the row at which the decision changes. True by default. */
+  readonly streamsRows?: boolean;
+}
+
+/** A principal and his questions, made ready: what is left to do per statement is a look-up. Keep one as long as its policy set. */
+export class Asker {
+  readonly #judges: readonly Judge[];
+  readonly #scope: Scope;
+  readonly #ask: (judge: Judge, context: AccessContext, counters: CounterValues, more: number) => Verdict;
+  readonly #combine: (answers: { question: AccessQuestion; verdict: Verdict }[]) => Decision;
+  readonly #decisions = new Recent<Decision>(REMEMBERED);
+
+  constructor(
+    judges: readonly Judge[],
+    scope: Scope,
+    ask: (judge: Judge, context: AccessContext, counters: CounterValues, more: number) => Verdict,
+    combine: (answers: { question: AccessQuestion; verdict: Verdict }[]) => Decision,
+  ) {
+    this.#judges = judges;
+    this.#scope = scope;
+    this.#ask = ask;
+    this.#combine = combine;
+  }
+
+  /** Never throws: what cannot be decided is refused. */
+  decide(context: AccessContext, options?: DecideOptions): Decision {
+    try {
+      const counters = countersOf(context);
+      const now = this.#at(context, counters, 0);
+      if (now.effect !== 'forward' || options?.streamsRows === false || this.#scope.thresholds.none) return now;
+      return this.#withAllowance(now, context, counters);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { effect: 'refuse', policies: [], reason: `the policies could not be evaluated: ${why}` };
+    }
+  }
+
+  /** Goes from turning point to turning point until a row may not leave; the answers on the way are remembered ones. */
+  #withAllowance(now: Decision & { effect: 'forward' }, context: AccessContext, counters: CounterValues): Decision {
+    const { thresholds } = this.#scope;
+    for (
+      let more = thresholds.next(counters, 0);
+      more < Number.POSITIVE_INFINITY;
+      more = thresholds.next(counters, more)
+    ) {
+      const then = this.#at(context, counters, more);
+      if (then.effect !== 'forward') return { ...now, allowance: { rows: context.rows + more - 1, then } };
+    }
+    return now;
+  }
+
+  #at(context: AccessContext, counters: CounterValues, more: number): Decision {
+    const key = this.#scope.key(context, counters, more);
+    const known = this.#decisions.get(key);
+    if (known) return known;
+    const decision = this.#combine(
+      this.#judges.map((judge) => ({
+        question: judge.question,
+        verdict: this.#ask(judge, context, counters, more),
+      })),
+    );
+    this.#decisions.set(key, decision);
+    return decision;
+  }
+}

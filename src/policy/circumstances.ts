@@ -1,0 +1,60 @@
+import { isIP, isIPv4 } from 'node:net';
+import type { AccessContext } from '../model/access.ts';
+import type { Principal } from '../model/principal.ts';
+import type { CedarContext } from './engine.ts';
+import { PolicyError } from './errors.ts';
+import type { CounterValues } from './thresholds.ts';
+
+/** How each attribute of Cedar's `context` that is not a row counter is read; the principal's own are not among them. */
+export const READERS = {
+  approved: (context: AccessContext) => context.approved,
+  routine: (context: AccessContext) => context.routine,
+  verb: (context: AccessContext) => context.verb ?? '',
+  has_where: (context: AccessContext) => context.hasWhere ?? true,
+  hour: (context: AccessContext) => context.hour,
+  weekday: (context: AccessContext) => context.weekday,
+  source_ip: (context: AccessContext) => context.sourceIp,
+  client: (context: AccessContext) => context.client,
+  purpose: (context: AccessContext) => context.purpose,
+} as const;
+
+export type AttributeName = keyof typeof READERS;
+export const ATTRIBUTE_NAMES = Object.keys(READERS) as readonly AttributeName[];
+
+/** The circumstances as Cedar gets them. @throws PolicyError ERR_POLICY_CONTEXT for values that no policy could be asked about. */
+export function cedarContext(principal: Principal, context: AccessContext, counters: CounterValues): CedarContext {
+  for (const [name, value] of Object.entries({ ...counters, hour: context.hour, weekday: context.weekday })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new PolicyError(
+        'ERR_POLICY_CONTEXT',
+        `context.${name} is ${value}, which is not a whole number of 0 or more`,
+      );
+    }
+  }
+  return {
+    approved: context.approved,
+    routine: context.routine,
+    ...counters,
+    rows_today: counters.rows_day,
+    verb: READERS.verb(context),
+    has_where: READERS.has_where(context),
+    hour: context.hour,
+    weekday: context.weekday,
+    mfa: principal.mfa,
+    kind: principal.kind,
+    ...(context.sourceIp !== undefined && { source_ip: { __extn: { fn: 'ip', arg: plainAddress(context.sourceIp) } } }),
+    ...(context.client !== undefined && { client: context.client }),
+    ...(context.purpose !== undefined && { purpose: context.purpose }),
+    ...(principal.onBehalfOf !== undefined && { on_behalf_of: principal.onBehalfOf }),
+  };
+}
+
+/** A socket that listens on IPv6 shows IPv4 peers as `::ffff:10.1.2.3`; `10.0.0.0/8` in a policy means them too. */
+function plainAddress(address: string): string {
+  const bare = address.split('%', 1)[0] ?? ''; // without the zone of a link-local address
+  const mapped = /^::ffff:(.*)$/i.exec(bare)?.[1];
+  if (mapped !== undefined && isIPv4(mapped)) return mapped;
+  if (isIP(bare) === 0)
+    throw new PolicyError('ERR_POLICY_CONTEXT', `context.source_ip is not an IP address: ${address}`);
+  return bare;
+}

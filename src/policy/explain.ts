@@ -1,0 +1,76 @@
+import type { AccessRequest, Decision, PolicyId } from '../model/access.ts';
+import type { AccessQuestion } from '../model/statement.ts';
+import type { Verdict } from './judge.ts';
+import type { Policy } from './policy.ts';
+import { resourceInWords } from './words.ts';
+
+/** A policy as an explanation quotes it. */
+export interface QuotedPolicy {
+  readonly id: PolicyId;
+  readonly effect: 'permit' | 'forbid';
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly reason?: string;
+  readonly approvers?: readonly string[];
+}
+
+export interface ExplainedQuestion {
+  readonly question: AccessQuestion;
+  /** `read on table public.customers of connection shop` */
+  readonly words: string;
+  readonly effect: 'allow' | 'hold' | 'refuse';
+  /** Policies that decided: permits when allowed, forbids otherwise. Empty: nothing permits it, or nothing forbids it (`filter`). */
+  readonly policies: readonly QuotedPolicy[];
+  /** What would have to be permitted, in words. */
+  readonly missing: readonly string[];
+  /** When something is missing: permits whose scope has room for the action, but that did not apply. */
+  readonly candidates: readonly QuotedPolicy[];
+}
+
+export interface Explanation {
+  readonly version: string;
+  readonly decision: Decision;
+  readonly questions: readonly ExplainedQuestion[];
+}
+
+/** What an explanation asks of a policy set. */
+export interface Explainable {
+  readonly version: string;
+  readonly policies: ReadonlyMap<PolicyId, Policy>;
+  decide(request: AccessRequest): Decision;
+  verdict(request: AccessRequest, question: AccessQuestion): Verdict;
+  permitsFor(action: string): readonly Policy[];
+}
+
+export function explain(set: Explainable, request: AccessRequest): Explanation {
+  return {
+    version: set.version,
+    decision: set.decide(request),
+    questions: request.questions.map((question) => explainQuestion(set, question, set.verdict(request, question))),
+  };
+}
+
+function explainQuestion(set: Explainable, question: AccessQuestion, verdict: Verdict): ExplainedQuestion {
+  const missing = verdict.effect === 'refuse' ? verdict.missing : [];
+  return {
+    question,
+    words: `${question.action} on ${resourceInWords(question.resource)}`,
+    effect: verdict.effect,
+    policies: verdict.policies.flatMap((id) => set.policies.get(id) ?? []).map(quote),
+    missing,
+    candidates: missing.length > 0 ? set.permitsFor(question.action).map(quote) : [],
+  };
+}
+
+function quote({ id, effect, file, line, text, reason, approvers }: Policy): QuotedPolicy {
+  return {
+    id,
+    effect,
+    file,
+    line,
+    text,
+    ...(reason !== undefined && { reason }),
+    ...(approvers !== undefined && { approvers }),
+  };
+}

@@ -1,0 +1,234 @@
+import type { AccessContext, AccessRequest, Decision, PolicyId, ResourceRef } from '../model/access.ts';
+import type { Principal } from '../model/principal.ts';
+import type { AccessQuestion } from '../model/statement.ts';
+import { Asker, type DecideOptions } from './asker.ts';
+import { CedarEngine } from './engine.ts';
+import { resourceId } from './entities.ts';
+import { type Explanation, explain } from './explain.ts';
+import { Judge, Scope, type Verdict } from './judge.ts';
+import { concerns, type Policy } from './policy.ts';
+import { Recent } from './recent.ts';
+import { type CounterValues, countersOf } from './thresholds.ts';
+import { combine } from './verdicts.ts';
+
+/** A column as `hiddenColumns` needs it. */
+export interface ColumnRef {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
+  readonly labels: readonly string[];
+  readonly tableLabels: readonly string[];
+}
+
+const CAPACITY = 10_000;
+const ASKERS = 2_000;
+const HIDDEN_SETS_PER_LIST = 64;
+
+/** A validated, unchanging set of policies and its memory of answers. Made by `loadPolicySet`. */
+export class PolicySet {
+  /** `sha256:…` over the files' names and contents. */
+  readonly version: string;
+  readonly policies: ReadonlyMap<PolicyId, Policy>;
+  readonly #engine: CedarEngine;
+  readonly #named: ReadonlySet<string>;
+  readonly #scopes = new Map<string, Scope>();
+  readonly #principalKeys = new WeakMap<Principal, string>();
+  readonly #judges = new Recent<Judge>(CAPACITY);
+  readonly #askers = new Recent<Asker>(ASKERS);
+  readonly #answers = new Recent<Verdict>(CAPACITY);
+  readonly #hidden = new WeakMap<readonly ColumnRef[], Recent<ReadonlySet<number>>>();
+  #serial = 0;
+
+  constructor(version: string, policies: readonly Policy[]) {
+    this.version = version;
+    this.policies = new Map(policies.map((policy) => [policy.id, policy]));
+    this.#engine = new CedarEngine(Object.fromEntries(policies.map((policy) => [policy.id, policy.text])));
+    this.#named = new Set(policies.flatMap((policy) => [...policy.mentions.entities]));
+  }
+
+  /** Some policy compares a row counter: count rows, and mind `allowance`. */
+  get mentionsRows(): boolean {
+    return [...this.policies.values()].some((policy) => policy.mentions.thresholds.size > 0);
+  }
+
+  /**
+   * Some policy lets `unmask` depend on a row counter. The masks of a running statement cannot change, so whoever streams rows
+   * adds an `unmask` question for each visible labelled column: the statement then stops where its mask would change.
+   */
+  get rowsDecideUnmask(): boolean {
+    return !this.#scopeOf(['unmask']).thresholds.none;
+  }
+
+  /** Attributes of `context` that some policy mentions, row counters included, sorted. */
+  get contextAttributes(): readonly string[] {
+    const names = [...this.policies.values()].flatMap(({ mentions }) => [
+      ...mentions.attributes,
+      ...mentions.thresholds.keys(),
+    ]);
+    return [...new Set(names)].sort();
+  }
+
+  /** Makes the questions of one principal ready to be decided often. */
+  prepare(principal: Principal, questions: readonly AccessQuestion[]): Asker {
+    const who = this.#keyOf(principal);
+    const key = `${who}\n${questions.map(questionKey).join('\n')}`;
+    const known = this.#askers.get(key);
+    if (known) return known;
+    const asker = new Asker(
+      questions.map((question) => this.#judge(`${who}\n${questionKey(question)}`, principal, question)),
+      this.#scopeOf(questions.map((question) => question.action)),
+      (judge, context, counters, more) => this.#answer(judge, context, counters, more),
+      (answers) => combine(answers, this.policies),
+    );
+    this.#askers.set(key, asker);
+    return asker;
+  }
+
+  /** All questions have to be answered with yes. Never throws: what cannot be decided is refused. */
+  decide(request: AccessRequest, options?: DecideOptions): Decision {
+    return this.prepare(request.principal, request.questions).decide(request.context, options);
+  }
+
+  /**
+   * Indexes of the columns that the principal may not see. A column is visible when `unmask` is allowed for each of its labels
+   * alone and not forbidden for the column; one without labels unless it is forbidden.
+   * Pass the same, unchanged array again to be answered from memory.
+   */
+  hiddenColumns(
+    principal: Principal,
+    connection: string,
+    columns: readonly ColumnRef[],
+    context: AccessContext,
+  ): ReadonlySet<number> {
+    try {
+      const counters = countersOf(context);
+      const key = `${this.#keyOf(principal)}\n${connection}\n${this.#scopeOf(['unmask']).key(context, counters, 0)}`;
+      const lists = this.#hidden.get(columns) ?? new Recent<ReadonlySet<number>>(HIDDEN_SETS_PER_LIST);
+      const known = lists.get(key);
+      if (known) return known;
+      const hidden = this.#findHidden(principal, connection, columns, context, counters);
+      lists.set(key, hidden);
+      this.#hidden.set(columns, lists);
+      return hidden;
+    } catch {
+      return new Set(columns.keys()); // fail closed: what cannot be decided is not shown
+    }
+  }
+
+  /** What each question is answered with, and why. @throws PolicyError when the policies cannot be evaluated. */
+  explain(request: AccessRequest): Explanation {
+    return explain(
+      {
+        version: this.version,
+        policies: this.policies,
+        decide: (all) => this.decide(all),
+        verdict: ({ principal, context }, question) => {
+          const judge = this.#judge(`${this.#keyOf(principal)}\n${questionKey(question)}`, principal, question);
+          return this.#answer(judge, context, countersOf(context), 0);
+        },
+        permitsFor: (action) =>
+          [...this.policies.values()].filter((policy) => policy.effect === 'permit' && concerns(policy, action)),
+      },
+      request,
+    );
+  }
+
+  #findHidden(
+    principal: Principal,
+    connection: string,
+    columns: readonly ColumnRef[],
+    context: AccessContext,
+    counters: CounterValues,
+  ): Set<number> {
+    const hidden = new Set<number>();
+    for (const [index, column] of columns.entries()) {
+      const resource = { ...column, type: 'Column', connection } as const;
+      const key = `${this.#keyOf(principal)}\nclass ${this.#classOf(resource)}`;
+      const judge = this.#judge(key, principal, { action: 'unmask', resource });
+      if (this.#answer(judge, context, counters, 0).effect !== 'allow') hidden.add(index);
+    }
+    return hidden;
+  }
+
+  /** Columns with the same labels get the same answer unless a policy names one of them, its table or its schema. */
+  #classOf(column: ResourceRef & { type: 'Column' }): string {
+    const { connection } = column;
+    const named = (['Column', 'Table', 'Schema'] as const)
+      .map((type) => `${type}::${resourceId({ ...column, type, labels: [], connection } as ResourceRef)}`)
+      .filter((uid) => this.#named.has(uid));
+    return JSON.stringify([connection, labelKey(column.labels), labelKey(column.tableLabels), named]);
+  }
+
+  #answer(judge: Judge, context: AccessContext, counters: CounterValues, more: number): Verdict {
+    const key = `${judge.serial}/${judge.scope.key(context, counters, more)}`;
+    const known = this.#answers.get(key);
+    if (known) return known;
+    const verdict = judge.verdict(context, {
+      rows: counters.rows + more,
+      rows_session: counters.rows_session + more,
+      rows_hour: counters.rows_hour + more,
+      rows_day: counters.rows_day + more,
+    });
+    this.#answers.set(key, verdict);
+    return verdict;
+  }
+
+  #judge(key: string, principal: Principal, question: AccessQuestion): Judge {
+    const known = this.#judges.get(key);
+    if (known) return known;
+    const judge = new Judge(this.#serial++, principal, question, {
+      engine: this.#engine,
+      policies: this.policies,
+      scope: this.#scopeOf([question.action]),
+      namesGroup: (group) => this.#named.has(`Group::${group}`),
+    });
+    this.#judges.set(key, judge);
+    return judge;
+  }
+
+  #scopeOf(actions: readonly string[]): Scope {
+    const distinct = new Set(actions);
+    const key = [...distinct].sort().join(' ');
+    const known = this.#scopes.get(key);
+    if (known) return known;
+    const scope = new Scope(this.policies.values(), distinct);
+    this.#scopes.set(key, scope);
+    return scope;
+  }
+
+  /** Everything of the principal that a policy of this set can see. */
+  #keyOf(principal: Principal): string {
+    const known = this.#principalKeys.get(principal);
+    if (known !== undefined) return known;
+    const groups = [...new Set(principal.groups)].filter((group) => this.#named.has(`Group::${group}`)).sort();
+    const key = JSON.stringify([
+      principal.id,
+      principal.kind,
+      principal.issuer,
+      principal.mfa,
+      principal.onBehalfOf ?? null,
+      groups,
+    ]);
+    this.#principalKeys.set(principal, key);
+    return key;
+  }
+}
+
+function questionKey({ action, resource, unlessForbidden }: AccessQuestion): string {
+  const labels = 'labels' in resource ? labelKey(resource.labels) : [];
+  const tableLabels = resource.type === 'Column' ? labelKey(resource.tableLabels) : [];
+  const owner = 'owner' in resource ? [resource.owner ?? null, resource.connection ?? null] : [];
+  return JSON.stringify([
+    action,
+    resource.type,
+    resourceId(resource),
+    labels,
+    tableLabels,
+    owner,
+    unlessForbidden === true,
+  ]);
+}
+
+function labelKey(labels: readonly string[]): string[] {
+  return [...new Set(labels)].sort();
+}
