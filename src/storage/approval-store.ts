@@ -19,8 +19,9 @@ export class SqliteApprovalStore implements ApprovalStore {
       const { numInsertedOrUpdatedRows } = await this.#db
         .insertInto('approvals')
         .values({ ...columnsOf(entry.request), binding_key: key, revision: entry.revision, leaf: entry.leaf })
+        // A literal, not a parameter: SQLite has to recognise the partial index.
         .onConflict((conflict) =>
-          conflict.columns(['requester', 'binding_key']).where('state', '=', 'pending').doNothing(),
+          conflict.columns(['requester', 'binding_key']).where('state', '=', sql.lit('pending')).doNothing(),
         )
         .executeTakeFirstOrThrow();
       if (numInsertedOrUpdatedRows === 1n) return entry;
