@@ -19,6 +19,8 @@ export interface CatalogColumn {
   readonly collation?: string;
   readonly notNull: boolean;
   readonly generated: boolean;
+  /** attnums that a generated column is computed from. */
+  readonly generatedFrom?: readonly number[];
   /** Where an enum's value list matters for a mask: the first label. */
   readonly firstEnumLabel?: string;
 }

@@ -1,0 +1,6 @@
+export { CatalogCache, type CatalogCacheOptions, type CatalogChange, type RefreshReason } from './cache.ts';
+export { CatalogError, type CatalogErrorCode } from './errors.ts';
+export { functionsNamed, relationNamed } from './names.ts';
+export { parseSessionContext } from './parse.ts';
+export { type Query, readCatalog, readSessionContext } from './read.ts';
+export { SESSION_CONTEXT_SQL } from './sql.ts';

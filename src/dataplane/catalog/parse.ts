@@ -1,0 +1,280 @@
+import type {
+  CatalogColumn,
+  CatalogFunction,
+  CatalogRelation,
+  CatalogType,
+  Oid,
+  RelationKind,
+  SessionContext,
+} from '../../model/catalog.ts';
+import { CatalogError } from './errors.ts';
+
+const RELATION_KINDS: Readonly<Record<string, RelationKind>> = {
+  r: 'table',
+  p: 'partitioned-table',
+  v: 'view',
+  m: 'materialized-view',
+  f: 'foreign-table',
+  S: 'sequence',
+  c: 'composite-type',
+};
+const FUNCTION_KINDS: Readonly<Record<string, CatalogFunction['kind']>> = {
+  f: 'function',
+  p: 'procedure',
+  a: 'aggregate',
+  w: 'window',
+};
+const TYPE_KINDS: Readonly<Record<string, CatalogType['kind']>> = {
+  b: 'base',
+  c: 'composite',
+  d: 'domain',
+  e: 'enum',
+  p: 'pseudo',
+  r: 'range',
+  m: 'multirange',
+};
+const VOLATILITIES: Readonly<Record<string, CatalogFunction['volatility']>> = {
+  i: 'immutable',
+  s: 'stable',
+  v: 'volatile',
+};
+
+/** Reads one JSON array field by field; a target that answers something else is not believed. */
+class Fields {
+  readonly #values: readonly unknown[];
+  #at = 0;
+
+  constructor(text: string | null | undefined, length: number) {
+    const values: unknown = typeof text === 'string' ? parseJson(text) : undefined;
+    if (!Array.isArray(values) || values.length !== length) throw broken(`expected an array of ${length}`);
+    this.#values = values;
+  }
+
+  next(): unknown {
+    return this.#values[this.#at++];
+  }
+
+  text(): string {
+    const value = this.next();
+    if (typeof value !== 'string') throw broken('expected text');
+    return value;
+  }
+
+  optionalText(): string | undefined {
+    const value = this.next();
+    if (value === null) return undefined;
+    if (typeof value !== 'string') throw broken('expected text or null');
+    return value;
+  }
+
+  number(): number {
+    const value = this.next();
+    if (typeof value !== 'number' || !Number.isInteger(value)) throw broken('expected a whole number');
+    return value;
+  }
+
+  flag(): boolean {
+    const value = this.next();
+    if (typeof value !== 'boolean') throw broken('expected true or false');
+    return value;
+  }
+
+  list<T>(read: (value: unknown) => T): T[] {
+    const value = this.next();
+    if (value === null) return [];
+    if (!Array.isArray(value)) throw broken('expected an array or null');
+    return value.map(read);
+  }
+
+  word<T>(words: Readonly<Record<string, T>>): T {
+    const word = this.text();
+    const value = Object.hasOwn(words, word) ? words[word] : undefined;
+    if (value === undefined) throw broken(`unknown word ${JSON.stringify(word)}`);
+    return value;
+  }
+}
+
+function broken(what: string): CatalogError {
+  return new CatalogError(
+    'ERR_DATAPLANE_CATALOG_ANSWER',
+    `the target answered a catalog query in an unexpected shape: ${what}`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CatalogError('ERR_DATAPLANE_CATALOG_ANSWER', 'the target answered a catalog query with broken JSON', {
+      cause,
+    });
+  }
+}
+
+const asNumber = (value: unknown): number => {
+  if (typeof value !== 'number') throw broken('expected a number in a list');
+  return value;
+};
+const asText = (value: unknown): string => {
+  if (typeof value !== 'string') throw broken('expected text in a list');
+  return value;
+};
+
+function parseColumn(value: unknown): CatalogColumn {
+  const fields = new Fields(JSON.stringify(value), 13);
+  const column = {
+    attnum: fields.number(),
+    name: fields.text(),
+    typeOid: fields.number(),
+    typmod: fields.number(),
+    typeName: fields.text(),
+    baseTypeOid: fields.number(),
+    baseTypeName: fields.text(),
+    category: fields.text(),
+  };
+  const collation = fields.optionalText();
+  const notNull = fields.flag();
+  const generated = fields.flag();
+  const generatedFrom = fields.list(asNumber).sort((a, b) => a - b);
+  const firstEnumLabel = fields.optionalText();
+  return {
+    ...column,
+    ...(collation === undefined ? {} : { collation }),
+    notNull,
+    generated,
+    ...(generated ? { generatedFrom } : {}),
+    ...(firstEnumLabel === undefined ? {} : { firstEnumLabel }),
+  };
+}
+
+export function parseRelation(text: string | null | undefined, definition?: string | null): CatalogRelation {
+  const fields = new Fields(text, 11);
+  const oid = fields.number();
+  const schema = fields.text();
+  const name = fields.text();
+  const kind = fields.word(RELATION_KINDS);
+  const columns = fields.list(parseColumn);
+  const parents = fields.list(asNumber);
+  const hasRules = fields.flag();
+  const hasTriggers = fields.flag();
+  const primaryKey = fields.list((key) => {
+    if (!Array.isArray(key)) throw broken('expected a key as an array');
+    return key.map(asNumber);
+  });
+  const temporary = fields.flag();
+  const extension = fields.optionalText();
+  return {
+    oid,
+    schema,
+    name,
+    kind,
+    columns,
+    parents,
+    ...(typeof definition === 'string' ? { definition } : {}),
+    hasRules,
+    hasTriggers,
+    primaryKey: primaryKey[0] ?? [],
+    temporary,
+    ...(extension === undefined ? {} : { extension }),
+  };
+}
+
+export function parseFunction(text: string | null | undefined): CatalogFunction {
+  const fields = new Fields(text, 15);
+  const head = {
+    oid: fields.number(),
+    schema: fields.text(),
+    name: fields.text(),
+    kind: fields.word(FUNCTION_KINDS),
+    language: fields.text(),
+    volatility: fields.word(VOLATILITIES),
+  };
+  const argTypes = fields
+    .text()
+    .split(' ')
+    .filter((oid) => oid !== '')
+    .map(Number);
+  const names = fields.list(asText);
+  const modes = fields.list(asText);
+  const argNames = modes.length === 0 ? names : names.filter((_, index) => /^[ibv]$/.test(modes[index] ?? ''));
+  const returnType = fields.number();
+  const returnsSet = fields.flag();
+  const securityDefiner = fields.flag();
+  const settings = fields.list(asText);
+  const source = fields.optionalText();
+  const extension = fields.optionalText();
+  const searchPath = settings.find((setting) => /^search_path=/i.test(setting))?.slice('search_path='.length);
+  return {
+    ...head,
+    argTypes,
+    argNames,
+    returnType,
+    returnsSet,
+    securityDefiner,
+    ...(searchPath === undefined ? {} : { searchPath: splitNames(searchPath) }),
+    // An empty body is that of a function written in the SQL-standard form, where the real body was not readable.
+    ...(source === undefined || source === '' ? {} : { source }),
+    ...(extension === undefined ? {} : { extension }),
+  };
+}
+
+export function parseType(text: string | null | undefined): CatalogType {
+  const fields = new Fields(text, 7);
+  const head = {
+    oid: fields.number(),
+    schema: fields.text(),
+    name: fields.text(),
+    kind: fields.word(TYPE_KINDS),
+  };
+  const relation = fields.number();
+  const element = fields.next();
+  const base = fields.number();
+  return {
+    ...head,
+    ...(relation === 0 ? {} : { relation }),
+    ...(typeof element === 'number' ? { element } : {}),
+    ...(base === 0 ? {} : { base }),
+  };
+}
+
+export function parseOid(text: string | null | undefined): Oid {
+  const oid = Number(text);
+  if (text === null || text === undefined || !Number.isInteger(oid) || oid < 0 || oid > 0xffff_ffff) {
+    throw broken('expected an object identifier');
+  }
+  return oid;
+}
+
+export function parseNames(text: string | null | undefined): string[] {
+  const names = parseJson(text ?? '');
+  if (!Array.isArray(names)) throw broken('expected an array of names');
+  return names.map(asText);
+}
+
+/** A list of identifiers as `SplitIdentifierString` of the server reads it: folded to lower case unless quoted. */
+export function splitNames(text: string): string[] {
+  return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)/g)]
+    .map(
+      ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? (plain ?? '').replace(/[A-Z]/g, (c) => c.toLowerCase()),
+    )
+    .filter((name) => name !== '');
+}
+
+/**
+ * Reads the answer to `SESSION_CONTEXT_SQL`.
+ * @throws CatalogError ERR_DATAPLANE_CATALOG_ANSWER when it has another shape.
+ */
+export function parseSessionContext(rows: readonly (readonly (string | null)[])[]): SessionContext {
+  const row = rows[0];
+  if (rows.length !== 1 || row?.length !== 6) throw broken('expected one row of six columns');
+  const [path, temporarySchema, currentUser, conforming, relations, functions] = row;
+  if (typeof currentUser !== 'string') throw broken('expected a user name');
+  return {
+    searchPath: parseNames(path),
+    ...(typeof temporarySchema === 'string' ? { temporarySchema } : {}),
+    temporary: typeof relations === 'string' ? parseNames(relations).map((text) => parseRelation(text)) : [],
+    temporaryFunctions: typeof functions === 'string' ? parseNames(functions).map(parseFunction) : [],
+    currentUser,
+    standardConformingStrings: conforming === 'on',
+  };
+}
