@@ -1,4 +1,3 @@
-import { isIP, isIPv4 } from 'node:net';
 import type { AccessContext } from '../model/access.ts';
 import type { Principal } from '../model/principal.ts';
 import type { CedarContext } from './engine.ts';
@@ -51,10 +50,11 @@ export function cedarContext(principal: Principal, context: AccessContext, count
 
 /** A socket that listens on IPv6 shows IPv4 peers as `::ffff:10.1.2.3`; `10.0.0.0/8` in a policy means them too. */
 function plainAddress(address: string): string {
-  const bare = address.split('%', 1)[0] ?? ''; // without the zone of a link-local address
-  const mapped = /^::ffff:(.*)$/i.exec(bare)?.[1];
-  if (mapped !== undefined && isIPv4(mapped)) return mapped;
-  if (isIP(bare) === 0)
+  const bare = address.replace(/%.*$/s, ''); // without the zone of a link-local address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1];
+  // Cedar reads the address itself, but would take a whole range for one
+  if (!/^[0-9a-f:.]+$/i.test(bare)) {
     throw new PolicyError('ERR_POLICY_CONTEXT', `context.source_ip is not an IP address: ${address}`);
-  return bare;
+  }
+  return mapped ?? bare;
 }

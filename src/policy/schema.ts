@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import type { Action } from '../model/access.ts';
 
 export const DATA_ACTIONS = ['connect', 'read', 'write', 'define', 'call', 'set', 'exec', 'unmask', 'filter'] as const;
@@ -27,7 +26,8 @@ const RESOURCE_TYPES = [
 ] as const;
 
 /**
- * The vocabulary of policies, in Cedar's schema language (https://docs.cedarpolicy.com/schema/human-readable-schema.html).
+ * The vocabulary of policies in Cedar's schema language (https://docs.cedarpolicy.com/schema/human-readable-schema.html),
+ * shipped for editors and Cedar's own tools as `schema/gatehouse.cedarschema`.
  *
  * Every action applies to every resource, and the context is the same everywhere: strict validation then finds misspelt names
  * and wrong types, but does not turn down a broad rule such as `forbid (principal, action, resource) when { context.rows > 10 }`.
@@ -86,8 +86,3 @@ action ${ACTIONS.map((action) => `"${action}"`).join(', ')} appliesTo {
   context: Circumstances
 };
 `;
-
-/** Writes the schema for editors and for Cedar's own tools; the package ships it as `schema/gatehouse.cedarschema`. */
-export function writeSchemaFile(path: string): void {
-  writeFileSync(path, SCHEMA_TEXT);
-}
