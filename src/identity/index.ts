@@ -16,3 +16,5 @@ export {
   principalOfCredential,
   verifySessionSecret,
 } from './session-credential.ts';
+export { looksLikeToken, MAX_TOKEN_BYTES } from './token-shape.ts';
+export { createIdentityVerifier, type IdentityVerifier, type VerifierOptions } from './verifier.ts';
