@@ -1,0 +1,32 @@
+import { randomFillSync } from 'node:crypto';
+import type { JsonValue } from '../model/json.ts';
+import type { Disclosure } from '../model/record.ts';
+import { disclosureDigest } from './verify/index.ts';
+
+/** 128 bits. https://www.rfc-editor.org/rfc/rfc9901#section-9.3 */
+const SALT_BYTES = 16;
+
+/** Salts in big blocks: a call for 16 bytes costs as much as one for 16 KiB. A salt is never used twice. */
+const block = Buffer.alloc(1024 * SALT_BYTES);
+let used = block.length;
+
+function freshSalt(): string {
+  if (used === block.length) {
+    randomFillSync(block);
+    used = 0;
+  }
+  const salt = block.toString('base64url', used, used + SALT_BYTES);
+  block.fill(0, used, used + SALT_BYTES);
+  used += SALT_BYTES;
+  return salt;
+}
+
+/** Salted commitment to one value. https://www.rfc-editor.org/rfc/rfc9901#section-4.2 */
+export function conceal(name: string, value: JsonValue): Disclosure {
+  return concealWith(freshSalt(), name, value);
+}
+
+export function concealWith(salt: string, name: string, value: JsonValue): Disclosure {
+  const encoded = Buffer.from(`["${salt}",${JSON.stringify(name)},${JSON.stringify(value)}]`).toString('base64url');
+  return { encoded, digest: disclosureDigest(encoded) };
+}

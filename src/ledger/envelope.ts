@@ -1,0 +1,135 @@
+import type { JsonObject, JsonValue } from '../model/json.ts';
+import type { AuditRecord, Disclosure } from '../model/record.ts';
+import { LedgerError } from './errors.ts';
+import { canonicalInteger, canonicalJson, canonicalString, VerifyError } from './verify/index.ts';
+
+/** Members that the envelope itself owns. */
+const OWN = new Set(['_sd', '_sd_alg', 'k', 'lag', 'log', 'seq', 'ses', 't', 'v']);
+const MOST_SHAPES = 1_000;
+
+/** One step of writing a shape: literal text, then one changing value. */
+interface Part {
+  readonly literal: string;
+  readonly value: 'sd' | 'seq' | 'session' | 'time' | 'lag' | 'end' | { readonly member: string };
+}
+
+interface Shape {
+  readonly members: number;
+  readonly parts: readonly Part[];
+}
+
+/**
+ * Writes entries as canonical JSON (RFC 8785) of the envelope of version 1, without sorting anything per record: records of
+ * one kind have the same members, so where each stands is worked out once.
+ */
+export class EnvelopeWriter {
+  readonly #origin: string;
+  readonly #shapes = new Map<string, Shape>();
+  #millisecond = Number.NaN;
+  #timestamp = '';
+
+  constructor(origin: string) {
+    this.#origin = origin;
+  }
+
+  /**
+   * @param time milliseconds since the epoch, as the log's order admits it; `lag` says by how many the caller's clock was behind that.
+   * @throws LedgerError `ERR_LEDGER_RECORD` for what canonical JSON cannot carry or a member that is not the caller's.
+   */
+  write(record: AuditRecord, seq: number, time: number, lag: number): string {
+    const clear = record.clear ?? {};
+    const hidden = record.hidden ?? [];
+    try {
+      let text = '';
+      for (const { literal, value } of this.#shape(record, clear, hidden.length > 0, lag !== 0)) {
+        text += literal;
+        if (typeof value === 'object') text += canonicalValue(clear[value.member]);
+        else if (value === 'seq') text += seq;
+        else if (value === 'time') text += this.#time(time);
+        else if (value === 'sd') text += digests(hidden);
+        else if (value === 'session') text += canonicalString(record.session ?? '');
+        else if (value === 'lag') text += canonicalInteger(lag);
+      }
+      return text;
+    } catch (error) {
+      if (!(error instanceof VerifyError || error instanceof RangeError)) throw error;
+      throw new LedgerError(
+        'ERR_LEDGER_RECORD',
+        `A record of kind ${record.kind} cannot be written: ${error.message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #shape(record: AuditRecord, clear: JsonObject, concealed: boolean, late: boolean): readonly Part[] {
+    const names = Object.keys(clear);
+    const session = record.session !== undefined;
+    // Names with a line feed are never admitted, so two shapes of equal length cannot share a key.
+    const key = `${record.kind}\n${session ? 's' : ''}${concealed ? 'c' : ''}${late ? 'l' : ''}\n${names.join('\n')}`;
+    const known = this.#shapes.get(key);
+    if (known !== undefined && known.members === names.length) return known.parts;
+    const parts = this.#plan(record.kind, names, session, concealed, late);
+    if (this.#shapes.size >= MOST_SHAPES) this.#shapes.clear();
+    this.#shapes.set(key, { members: names.length, parts });
+    return parts;
+  }
+
+  #plan(kind: string, names: readonly string[], session: boolean, concealed: boolean, late: boolean): Part[] {
+    for (const name of names) {
+      if (OWN.has(name) || !/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
+        throw new LedgerError('ERR_LEDGER_RECORD', `A record of kind ${kind} may not have a clear member "${name}".`);
+      }
+    }
+    const members = new Map<string, string | Part['value']>([
+      ['k', canonicalString(kind)],
+      ['log', canonicalString(this.#origin)],
+      ['seq', 'seq'],
+      ['t', 'time'],
+      ['v', '1'],
+    ]);
+    if (concealed) members.set('_sd', 'sd').set('_sd_alg', '"sha-256"');
+    if (session) members.set('ses', 'session');
+    if (late) members.set('lag', 'lag');
+    for (const name of names) members.set(name, { member: name });
+    const parts: Part[] = [];
+    let literal = '{';
+    for (const name of [...members.keys()].sort()) {
+      const value = members.get(name) as string | Part['value'];
+      literal += `${literal === '{' ? '' : ','}"${name}":`;
+      if (isChanging(value)) {
+        parts.push({ literal, value });
+        literal = '';
+      } else {
+        literal += value;
+      }
+    }
+    parts.push({ literal: `${literal}}`, value: 'end' });
+    return parts;
+  }
+
+  #time(milliseconds: number): string {
+    if (milliseconds !== this.#millisecond) {
+      this.#timestamp = `"${new Date(milliseconds).toISOString()}"`;
+      this.#millisecond = milliseconds;
+    }
+    return this.#timestamp;
+  }
+}
+
+const CHANGING: ReadonlySet<unknown> = new Set(['sd', 'seq', 'session', 'time', 'lag']);
+
+function isChanging(value: string | Part['value']): value is Part['value'] {
+  return typeof value === 'object' || CHANGING.has(value);
+}
+
+function canonicalValue(value: JsonValue | undefined): string {
+  if (typeof value === 'string') return canonicalString(value);
+  if (typeof value === 'number') return canonicalInteger(value);
+  return canonicalJson(value as JsonValue);
+}
+
+function digests(hidden: readonly Disclosure[]): string {
+  const sorted = hidden.map(({ digest }) => digest);
+  if (sorted.length > 1) sorted.sort();
+  return `["${sorted.join('","')}"]`;
+}

@@ -1,0 +1,219 @@
+import type { Recorded } from '../model/record.ts';
+import { LedgerError } from './errors.ts';
+import type { WriteAheadSegment } from './storage.ts';
+import { type Batch, BatchBuilder } from './write-ahead.ts';
+
+/** Bytes that may wait for the disk before further records are refused. */
+const MOST_WAITING = 256 << 20;
+
+interface Waiter {
+  readonly index: number;
+  readonly resolve: (recorded: Recorded) => void;
+  readonly reject: (error: LedgerError) => void;
+}
+
+/**
+ * Lets all appends that come while a write is under way share the next write: one write, durable, then all its waiters.
+ * Owns the current segment.
+ */
+export class GroupCommit {
+  #segment: WriteAheadSegment;
+  #builder = new BatchBuilder();
+  #waiters: Waiter[] = [];
+  #writing = false;
+  #scheduled = false;
+  #failure: LedgerError | undefined;
+  #next: number;
+  #durable: number;
+  /** Durable batches that no checkpoint speaks for yet. */
+  #batches: Batch[] = [];
+  /** A segment that takes over as soon as no write is under way. */
+  #takeover:
+    | {
+        readonly segment: WriteAheadSegment;
+        readonly done: (batches: Batch[]) => void;
+        readonly failed: (error: LedgerError) => void;
+      }
+    | undefined;
+  #idle: (() => void)[] = [];
+  /** Who waits for a number of durable entries. */
+  #reached: { readonly count: number; readonly resolve: () => void; readonly reject: (error: LedgerError) => void }[] =
+    [];
+  readonly #onDurable: (count: number) => void;
+  readonly #onFailure: (error: LedgerError) => void;
+
+  constructor(
+    segment: WriteAheadSegment,
+    size: number,
+    onDurable: (count: number) => void,
+    onFailure: (error: LedgerError) => void,
+  ) {
+    this.#segment = segment;
+    this.#next = size;
+    this.#durable = size;
+    this.#onDurable = onDurable;
+    this.#onFailure = onFailure;
+  }
+
+  /** Index of the next entry. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** How many entries are durable. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  get failure(): LedgerError | undefined {
+    return this.#failure;
+  }
+
+  /** Durable entries that no checkpoint speaks for. */
+  get unpublished(): number {
+    return this.#batches.reduce((sum, batch) => sum + batch.count, 0);
+  }
+
+  /** Takes an entry whose `seq` is `next`. @throws LedgerError `ERR_LEDGER_TOO_LARGE`, `ERR_LEDGER_OVERLOADED`; the number is not used then. */
+  append(entry: string, disclosures: string): Promise<Recorded> {
+    if (this.#builder.length > MOST_WAITING) {
+      throw new LedgerError(
+        'ERR_LEDGER_OVERLOADED',
+        'More records wait for the disk than memory may hold. Is the disk too slow?',
+      );
+    }
+    const index = this.#next;
+    this.#builder.add(index, entry, disclosures);
+    this.#next += 1;
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ index, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Rejects everything that waits and everything to come. */
+  fail(error: LedgerError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of waiters) reject(error);
+    this.#takeover?.failed(error);
+    this.#takeover = undefined;
+    for (const { reject } of this.#reached) reject(error);
+    this.#reached = [];
+    this.#onFailure(error);
+    this.#settle();
+  }
+
+  /** Lets `segment` take over between two writes. @returns the batches that lie in the segments before it. */
+  rotate(segment: WriteAheadSegment): Promise<Batch[]> {
+    return new Promise((done, failed) => {
+      if (this.#failure !== undefined) return failed(this.#failure);
+      this.#takeover = { segment, done, failed };
+      if (!this.#writing) this.#takeOver();
+    });
+  }
+
+  /** Resolves when nothing waits and nothing is being written. */
+  async drained(): Promise<void> {
+    while (this.#writing || this.#scheduled) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Resolves when `count` entries are durable. */
+  async reached(count: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#durable >= count) return;
+    await new Promise<void>((resolve, reject) => this.#reached.push({ count, resolve, reject }));
+  }
+
+  #reach(): void {
+    const waiting = this.#reached;
+    this.#reached = waiting.filter(({ count }) => count > this.#durable);
+    for (const { count, resolve } of waiting) if (count <= this.#durable) resolve();
+  }
+
+  async closeSegment(): Promise<void> {
+    await this.#segment.close();
+  }
+
+  /** After the current turn of the event loop, so that all requests that it brings are in one batch. */
+  #schedule(): void {
+    if (this.#writing || this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#write();
+    });
+  }
+
+  #write(): void {
+    if (this.#failure !== undefined || this.#writing || this.#builder.count === 0) {
+      this.#settle();
+      return;
+    }
+    const batch = this.#builder.take();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    this.#writing = true;
+    this.#segment.append(batch.bytes).then(
+      () => {
+        this.#writing = false;
+        this.#written(batch, waiters);
+      },
+      (error: unknown) => {
+        this.#writing = false;
+        // These waiters first, in order; then all that came later.
+        this.#waiters.unshift(...waiters);
+        this.fail(unavailable('A record could not be written', error));
+      },
+    );
+  }
+
+  #written(batch: Batch, waiters: readonly Waiter[]): void {
+    if (this.#failure !== undefined) {
+      // The checkpoint failed meanwhile. The entries are stored, but nobody may rely on a ledger that has stopped.
+      for (const { reject } of waiters) reject(this.#failure);
+      this.#settle();
+      return;
+    }
+    this.#durable = batch.first + batch.count;
+    this.#batches.push(batch);
+    for (const { index, resolve } of waiters) resolve({ index });
+    if (this.#reached.length > 0) this.#reach();
+    this.#onDurable(this.#durable);
+    if (this.#takeover !== undefined) this.#takeOver();
+    if (this.#builder.count > 0) this.#schedule();
+    this.#settle();
+  }
+
+  #takeOver(): void {
+    const takeover = this.#takeover;
+    if (takeover === undefined) return;
+    this.#takeover = undefined;
+    const sealed = this.#segment;
+    const batches = this.#batches;
+    this.#segment = takeover.segment;
+    this.#batches = [];
+    sealed.close().then(
+      () => takeover.done(batches),
+      (error: unknown) => takeover.failed(unavailable('A write-ahead segment could not be closed', error)),
+    );
+  }
+
+  #settle(): void {
+    if (this.#writing || this.#scheduled) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+}
+
+export function unavailable(what: string, cause: unknown): LedgerError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new LedgerError(
+    'ERR_LEDGER_UNAVAILABLE',
+    `${what}: ${why}. Nothing more is recorded until the ledger is opened again; look at the disk, then restart the gateway.`,
+    { cause },
+  );
+}
