@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { connectionName, count, timestamp } from './common.ts';
+
+export const connection = z
+  .object({
+    name: connectionName,
+    protocol: z.enum(['postgres']),
+    endpoint: z
+      .object({ host: z.string(), port: z.int(), database: z.string(), tls: z.boolean() })
+      .describe('Where native clients reach it through the gateway'),
+    available: z.boolean().optional().describe('Whether the target answered last time; absent when nobody asked yet'),
+  })
+  .meta({ id: 'Connection' });
+export type Connection = z.infer<typeof connection>;
+export const connectionList = z.object({ items: z.array(connection) }).meta({ id: 'ConnectionList' });
+export type ConnectionList = z.infer<typeof connectionList>;
+
+export const labelView = z
+  .object({
+    connection: connectionName,
+    catalogVersion: z.string(),
+    takenAt: timestamp,
+    relations: z.array(
+      z.object({
+        relation: z.string().describe('Quoted as in SQL'),
+        kind: z.string(),
+        labels: z.array(z.string()),
+        columns: z.array(
+          z.object({
+            name: z.string(),
+            labels: z.array(z.string()),
+            from: z.string().optional().describe('Where an inherited label comes from'),
+            hidden: z.boolean().describe('Masked for you'),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(z.string()).describe('Labels that fit nothing, and views whose lineage is unknown'),
+  })
+  .meta({ id: 'LabelView' });
+export type LabelView = z.infer<typeof labelView>;
+
+export const refreshedLabels = z
+  .object({
+    connection: connectionName,
+    before: z.string().optional().describe('Catalog version before'),
+    after: z.string(),
+    relations: count,
+    problems: z.array(z.string()),
+  })
+  .meta({ id: 'RefreshedLabels' });
+export type RefreshedLabels = z.infer<typeof refreshedLabels>;

@@ -1,0 +1,27 @@
+const segment = encodeURIComponent;
+
+/** Where everything is, for programs that call the API. */
+export const paths = {
+  whoami: () => '/v1/whoami',
+  connections: () => '/v1/connections',
+  labels: (connection: string) => `/v1/connections/${segment(connection)}/labels`,
+  refreshLabels: (connection: string) => `/v1/connections/${segment(connection)}/labels/refresh`,
+  credentials: () => '/v1/credentials',
+  credential: (id: string) => `/v1/credentials/${segment(id)}`,
+  sessions: () => '/v1/sessions',
+  session: (id: string) => `/v1/sessions/${segment(id)}`,
+  statements: (session: string) => `/v1/sessions/${segment(session)}/statements`,
+  requests: () => '/v1/requests',
+  request: (id: string) => `/v1/requests/${segment(id)}`,
+  approve: (id: string) => `/v1/requests/${segment(id)}/approve`,
+  deny: (id: string) => `/v1/requests/${segment(id)}/deny`,
+  cancel: (id: string) => `/v1/requests/${segment(id)}/cancel`,
+  policy: () => '/v1/policy',
+  ledger: () => '/v1/ledger',
+  /** `path` as in C2SP tlog-tiles: `checkpoint`, `tile/0/x001/067`, `tile/entries/000.p/5` … */
+  ledgerFile: (path: string) => `/v1/ledger/${path}`,
+  health: () => '/healthz',
+  readiness: () => '/readyz',
+  metrics: () => '/metrics',
+  openapi: () => '/openapi.json',
+} as const;

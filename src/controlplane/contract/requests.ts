@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { connectionName, count, next, objectId, pageQuery, timestamp } from './common.ts';
+
+export const requestState = z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', 'exhausted']);
+
+const conditions = {
+  uses: z.int().min(1).max(1_000).optional().describe('How often the statement may run; once when absent'),
+  windowSeconds: z.int().min(1).max(31_536_000).optional().describe('How long consent holds from now on'),
+  rowLimit: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional().describe('Rows that may leave in total'),
+};
+
+export const request = z
+  .object({
+    id: objectId,
+    state: requestState,
+    requester: z.object({ id: z.string(), name: z.string(), onBehalfOf: z.string().optional() }),
+    connection: z.string(),
+    role: z.string(),
+    session: z.string(),
+    statement: z.string().describe('The exact text consent is asked for'),
+    bindingHash: z.string(),
+    parameters: z.string().describe('SHA-256 of the bound parameters, empty without any'),
+    policies: z.array(z.string()),
+    why: z.string(),
+    purpose: z.string(),
+    tables: z.array(z.string()),
+    labels: z.array(z.string()),
+    approvers: z.array(z.string()).describe('One member of each of these groups has to consent'),
+    quorum: count,
+    createdAt: timestamp,
+    expiresAt: timestamp,
+    decisions: z.array(
+      z.object({
+        approver: z.object({ id: z.string(), name: z.string() }),
+        verdict: z.enum(['approve', 'deny']),
+        reason: z.string(),
+        at: timestamp,
+        groups: z.array(z.string()),
+        ...conditions,
+      }),
+    ),
+    grant: z
+      .object({ notAfter: timestamp, uses: count, used: count, rowLimit: count.optional() })
+      .optional()
+      .describe('Once approved'),
+    mine: z.boolean().describe('You asked for it, so you cannot decide on it'),
+    mayDecide: z.boolean().describe('You could approve or deny it now'),
+  })
+  .meta({ id: 'Request' });
+export type Request = z.infer<typeof request>;
+
+export const requestQuery = z.strictObject({
+  ...pageQuery,
+  state: requestState.optional(),
+  connection: connectionName.optional(),
+  mine: z.stringbool().optional().describe('Only what you asked for'),
+});
+export const requestList = z.object({ items: z.array(request), next }).meta({ id: 'RequestList' });
+export type RequestList = z.infer<typeof requestList>;
+
+export const approveRequest = z
+  .strictObject({ reason: z.string().min(1).max(2_000), ...conditions })
+  .meta({ id: 'ApproveRequest' });
+export type ApproveRequest = z.infer<typeof approveRequest>;
+export const denyRequest = z.strictObject({ reason: z.string().min(1).max(2_000) }).meta({ id: 'DenyRequest' });
+export const cancelRequest = z.strictObject({ reason: z.string().max(2_000).optional() }).meta({ id: 'CancelRequest' });
