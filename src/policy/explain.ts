@@ -74,3 +74,37 @@ function quote({ id, effect, file, line, text, reason, approvers }: Policy): Quo
     ...(approvers !== undefined && { approvers }),
   };
 }
+
+const EFFECT_WORDS = { allow: 'allowed', hold: 'waits for consent', refuse: 'refused' } as const;
+
+/** An explanation as plain text, one paragraph per question. */
+export function explanationText(explanation: Explanation): string {
+  const blocks = explanation.questions.map((question) => {
+    const lines = [`${question.words}: ${EFFECT_WORDS[question.effect]}`];
+    for (const policy of question.policies) lines.push(...policyLines(policy));
+    for (const missing of question.missing) lines.push(`  ${missing}`);
+    if (question.candidates.length > 0) {
+      lines.push('  permits for this action that did not apply:');
+      for (const candidate of question.candidates) lines.push(...policyLines(candidate));
+    } else if (question.missing.length > 0) {
+      lines.push(`  there is no permit for ${question.question.action} at all`);
+    }
+    return lines.join('\n');
+  });
+  const { decision } = explanation;
+  if (decision.effect === 'forward' && decision.allowance) {
+    const { rows, then } = decision.allowance;
+    const what = then.effect === 'hold' ? 'waits for consent' : 'is refused';
+    blocks.push(`after ${rows} rows it ${what}: ${then.reason} (${then.policies.join(', ')})`);
+  }
+  if (decision.effect === 'hold') {
+    const people = decision.quorum === 1 ? 'one person' : `${decision.quorum} people`;
+    blocks.push(`consent: ${people}, from ${decision.approvers.join(', ')}`);
+  }
+  return `${blocks.join('\n\n')}\n\npolicies ${explanation.version}\n`;
+}
+
+function policyLines(policy: QuotedPolicy): string[] {
+  const head = `  ${policy.effect} ${policy.id} (${policy.file}:${policy.line})${policy.reason ? `: ${policy.reason}` : ''}`;
+  return [head, ...policy.text.split('\n').map((line) => `    ${line}`)];
+}
