@@ -1,6 +1,16 @@
 export type { CredentialStore, ScramVerifier, StoredCredential } from './credential-store.ts';
 export { IdentityError, type IdentityErrorCode } from './errors.ts';
 export {
+  clientCredentials,
+  type DevicePrompt,
+  deviceLogin,
+  type LoginTarget,
+  type LoginTokens,
+  loopbackLogin,
+  refreshLogin,
+  tokenForAudience,
+} from './login.ts';
+export {
   createMasterKey,
   loadMasterKey,
   type MasterKey,
