@@ -53,7 +53,12 @@ function explain(file: string, yaml: YamlFile, root: Schema, issue: Issue, base:
       );
       const [branch] = deeper.toSorted((a, b) => a.length - b.length);
       if (branch !== undefined) return branch.flatMap((inner) => explain(file, yaml, root, inner, path));
-      return [error(where, `${name} cannot be ${shown}`, here)];
+      const words = issue.errors
+        .flat()
+        .flatMap((inner) => (inner.code === 'invalid_value' ? inner.values.map(String) : []));
+      const meant = typeof found === 'string' ? nearest(found, words) : undefined;
+      const help = meant === undefined ? here : `Did you mean ${meant}? ${here}`;
+      return [error(where, `${name} cannot be ${shown}`, help)];
     }
     case 'invalid_value': {
       const values = issue.values.map(String);
@@ -67,9 +72,14 @@ function explain(file: string, yaml: YamlFile, root: Schema, issue: Issue, base:
       return [error(where, `${name} must be ${article(issue.expected)}, not ${shown}`, here)];
     case 'too_small':
     case 'too_big': {
-      const bound = issue.code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
-      const unit = issue.origin === 'string' ? ' characters' : issue.origin === 'array' ? ' entries' : '';
-      return [error(where, `${name} must be ${bound}${unit}`, here)];
+      const [least, bound] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum];
+      if (issue.origin === 'array') return [error(where, `${name} must have ${least} ${bound} entries`, here)];
+      if (issue.origin === 'string') {
+        const what = shown === '""' ? `${name} is empty` : `${name} must have ${least} ${bound} characters`;
+        return [error(where, what, here)];
+      }
+      const words = issue.inclusive === false ? (issue.code === 'too_small' ? 'above' : 'below') : least;
+      return [error(where, `${name} must be ${words} ${bound}, not ${shown}`, here)];
     }
     case 'invalid_format':
       return [error(where, `${name} cannot be ${shown}`, here)];
@@ -118,7 +128,9 @@ function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
   return at;
 }
 
+/** The description next to the value; where a value inside a union has none, that of the nearest value around it. */
 function helpFor(root: Schema, path: readonly (string | number)[]): string {
+  if (path.length === 0) return '';
   for (const schema of schemasAt(root, path)) {
     const meta = metaOf(schema);
     if (meta?.description === undefined) continue;
@@ -127,7 +139,7 @@ function helpFor(root: Schema, path: readonly (string | number)[]): string {
       example === undefined ? '' : ` Example: ${typeof example === 'string' ? example : JSON.stringify(example)}`;
     return `${meta.description}.${shown}`;
   }
-  return '';
+  return helpFor(root, path.slice(0, -1));
 }
 
 function metaOf(schema: Schema): { description?: string; examples?: readonly unknown[] } | undefined {

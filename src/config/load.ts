@@ -7,12 +7,13 @@ import { readYaml } from './document.ts';
 import { explainIssues } from './explain.ts';
 import { hasErrors, inReadingOrder, type Problem } from './problem.ts';
 import { checkRules } from './rules.ts';
+import { salvage, whole } from './salvage.ts';
 import { configDocument } from './schema.ts';
 import { verifyConfig } from './verify.ts';
 
 export const CONFIG_FILE = 'gatehouse.yaml';
 
-/** A file of the configuration folder; `name` is relative to it, with `/`. */
+/** A file of the policies or labels folder; `name` is relative to that folder, with `/`. */
 export interface NamedText {
   readonly name: string;
   readonly text: string;
@@ -78,33 +79,46 @@ async function read(
 
   const judged = configDocument.safeParse(yaml.value);
   if (!judged.success) problems.push(...explainIssues(CONFIG_FILE, yaml, configDocument, judged.error.issues));
-  const document = judged.data;
-  const config = document === undefined ? undefined : buildConfig(folder, document, report);
-  if (config !== undefined && document !== undefined) {
-    await verifyConfig(config, document, options.env ?? process.env, options.now ?? Date.now(), report);
-  }
+  // What the schema accepts is looked at further even when another part is wrong, so that one run shows every mistake.
+  const sound = judged.success ? whole(judged.data) : salvage(yaml.value);
+  const built = buildConfig(folder, sound.document, sound.narrowed(report));
+  await verifyConfig(built, options.env ?? process.env, options.now ?? Date.now(), sound.narrowed(report));
+  const config = judged.success ? built : undefined;
 
-  // Policies and labels are read even when gatehouse.yaml is broken, so that one run shows every mistake.
   const folderOf = (key: 'policies' | 'labels'): string => {
     const written = (yaml.value as Readonly<Record<string, unknown>> | null)?.[key];
     return resolve(folder, typeof written === 'string' && written !== '' ? written : `./${key}`);
   };
-  const policyFolder = await filesBelow(folder, folderOf('policies'), ['policies'], report);
-  const labelFolder = await filesBelow(folder, folderOf('labels'), ['labels'], report);
-  const policyFiles = policyFolder.filter(({ name }) => name.endsWith('.cedar'));
-  const policyTests = policyFolder.filter(({ name }) => /\.ya?ml$/.test(name));
-  const labelFiles = labelFolder.filter(({ name }) => /\.ya?ml$/.test(name));
-  if (policyFiles.length === 0 && !problems.some(({ message }) => message.startsWith('the folder of policies'))) {
+  const folders = { policies: folderOf('policies'), labels: folderOf('labels') };
+  const policyFolder = await filesBelow(folder, folders.policies, ['policies'], report);
+  const labelFolder = await filesBelow(folder, folders.labels, ['labels'], report);
+  const policyFiles = policyFolder?.filter(({ name }) => name.endsWith('.cedar')) ?? [];
+  const policyTests = policyFolder?.filter(({ name }) => /\.ya?ml$/.test(name)) ?? [];
+  const labelFiles = labelFolder?.filter(({ name }) => /\.ya?ml$/.test(name)) ?? [];
+  if (policyFolder !== undefined && policyFiles.length === 0) {
     const message = 'there is no *.cedar file in the policies folder, so everything is refused';
     report(['policies'], 'warning', message, 'gatehouse init writes policies to start from.');
   }
   problems.push(
-    ...checkRules({ policyFiles, policyTests, labelFiles, connections: connectionNames(yaml.value), config }),
+    ...checkRules({
+      policyFiles,
+      policyTests,
+      labelFiles,
+      policyPrefix: shownFolder(folder, folders.policies),
+      labelPrefix: shownFolder(folder, folders.labels),
+      connections: connectionNames(yaml.value),
+      config,
+      yaml,
+    }),
   );
 
   const ordered = inReadingOrder(problems);
   if (config === undefined) return { problems: ordered };
-  const version = versionOf([{ name: CONFIG_FILE, text }, ...policyFiles, ...policyTests, ...labelFiles]);
+  const version = versionOf({
+    config: [{ name: CONFIG_FILE, text }],
+    policies: [...policyFiles, ...policyTests],
+    labels: labelFiles,
+  });
   return { loaded: { config, policyFiles, policyTests, labelFiles, version }, problems: ordered };
 }
 
@@ -113,7 +127,18 @@ function connectionNames(value: unknown): readonly string[] {
   return typeof connections === 'object' && connections !== null ? Object.keys(connections) : [];
 }
 
-async function filesBelow(root: string, folder: string, at: readonly string[], report: Report): Promise<NamedText[]> {
+/** `policies/`: how a folder is called in problems. */
+function shownFolder(root: string, folder: string): string {
+  const inside = relative(root, folder).split(sep).join('/');
+  return inside === '' ? '' : `${inside.startsWith('..') ? folder : inside}/`;
+}
+
+async function filesBelow(
+  root: string,
+  folder: string,
+  at: readonly string[],
+  report: Report,
+): Promise<NamedText[] | undefined> {
   const what = at.join('.');
   let entries: string[];
   try {
@@ -123,28 +148,29 @@ async function filesBelow(root: string, folder: string, at: readonly string[], r
     const message = `the folder of ${what} ${code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`}: ${folder}`;
     // Without labels nothing is masked, without policies nothing is allowed: neither may happen by a mistyped path.
     report(at, 'error', message, 'Create it, or correct the path; it is relative to the folder of gatehouse.yaml.');
-    return [];
+    return undefined;
   }
   const files: NamedText[] = [];
   for (const entry of entries.toSorted()) {
     if (!/\.(?:cedar|ya?ml)$/.test(entry) || entry.split(sep).some((part) => part.startsWith('.'))) continue;
-    const path = join(folder, entry);
-    const name = relative(root, path).split(sep).join('/');
+    const name = entry.split(sep).join('/');
     try {
-      files.push({ name, text: await readFile(path, 'utf8') });
+      files.push({ name, text: await readFile(join(folder, entry), 'utf8') });
     } catch (error) {
-      const message = `${name} cannot be read (${(error as NodeJS.ErrnoException).code})`;
+      const message = `${shownFolder(root, folder)}${name} cannot be read (${(error as NodeJS.ErrnoException).code})`;
       report(at, 'error', message, 'Make it readable for the gateway’s user, or remove it.');
     }
   }
   return files;
 }
 
-function versionOf(files: readonly NamedText[]): string {
+function versionOf(groups: Readonly<Record<string, readonly NamedText[]>>): string {
   const hash = createHash('sha256');
-  for (const { name, text } of files) {
-    // Lengths keep two different sets of files from running together into the same bytes.
-    hash.update(`${Buffer.byteLength(name)}:${name}${Buffer.byteLength(text)}:`).update(text);
+  for (const [group, files] of Object.entries(groups)) {
+    for (const { name, text } of files) {
+      // Lengths keep two different sets of files from running together into the same bytes.
+      hash.update(`${group}:${Buffer.byteLength(name)}:${name}${Buffer.byteLength(text)}:`).update(text);
+    }
   }
   return `sha256:${hash.digest('hex')}`;
 }

@@ -4,14 +4,12 @@ import { relative, sep } from 'node:path';
 import type { GatewayConfig, IssuerConfig } from '../model/config.ts';
 import { isLoopback, overlap } from './address.ts';
 import type { Report } from './build.ts';
-import type { ConfigDocument } from './schema.ts';
 
 const DAY = 24 * 3600 * 1000;
 
 /** What the schema cannot see: files, keys, clashes between entries. `now` in milliseconds since the epoch. */
 export async function verifyConfig(
   config: GatewayConfig,
-  document: ConfigDocument,
   env: Readonly<Record<string, string | undefined>>,
   now: number,
   report: Report,
@@ -22,7 +20,7 @@ export async function verifyConfig(
   await Promise.all([
     verifyCertificate(config, now, report),
     ...config.issuers.map((issuer, index) => verifyKeySet(config, issuer, index, report)),
-    ...[...config.connections.keys()].map((name) => verifyConnection(config, name, document, env, report)),
+    ...[...config.connections.keys()].map((name) => verifyConnection(config, name, env, report)),
   ]);
 }
 
@@ -199,7 +197,6 @@ async function verifyKeySet(config: GatewayConfig, issuer: IssuerConfig, index: 
 async function verifyConnection(
   config: GatewayConfig,
   name: string,
-  document: ConfigDocument,
   env: Readonly<Record<string, string | undefined>>,
   report: Report,
 ): Promise<void> {
@@ -218,12 +215,10 @@ async function verifyConnection(
       report([...at, 'ca'], 'error', 'ca holds no PEM certificate', 'It must be PEM: -----BEGIN CERTIFICATE-----.');
     }
   }
-  if (isLoopback(address.host) && document.listeners?.postgres !== undefined) {
-    const own = config.listeners.postgres;
-    if (own !== undefined && overlap(own, address)) {
-      const message = `${name} leads back to this gateway’s own listener`;
-      report([...at, 'address'], 'error', message, 'Write the address of the database itself.');
-    }
+  const own = config.listeners.postgres;
+  if (own !== undefined && isLoopback(address.host) && overlap(own, address)) {
+    const message = `${name} leads back to this gateway’s own listener`;
+    report([...at, 'address'], 'error', message, 'Write the address of the database itself.');
   }
   const password = connection.credential.password;
   const passwordAt = [...at, 'credential', 'password'];
