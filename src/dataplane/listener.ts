@@ -1,0 +1,207 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { Refusal } from '../model/refusal.ts';
+import type { Address } from '../model/config.ts';
+import { encodeRefusal, type InitialMessage, parseInitial, readInitialLength, TLS_HANDSHAKE_BYTE, tlsServerEndPoint, WireError } from '../wire/postgres/index.ts';
+import { ByteChannel } from './byte-channel.ts';
+import { refusal, RefusalError } from './errors.ts';
+import type { LogPort, MetricsPort } from './services.ts';
+
+/** ALPN id of the protocol, demanded with direct TLS. https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL */
+const ALPN = 'postgresql';
+
+export type StartupMessage = Extract<InitialMessage, { kind: 'startup' }>;
+
+export interface TlsMaterial {
+  readonly context: SecureContext;
+  /** Digest of the certificate for SCRAM channel binding, RFC 5929 tls-server-end-point. */
+  readonly endPoint: Buffer | undefined;
+}
+
+/** A client that has said what it wants, before it has proved who it is. */
+export interface Arrival {
+  readonly channel: ByteChannel;
+  readonly startup: StartupMessage;
+  /** Set when the connection is encrypted. */
+  readonly tls: TlsMaterial | undefined;
+  readonly loopback: boolean;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ListenerOptions {
+  readonly tls: () => TlsMaterial | undefined;
+  readonly maxConnections: () => number;
+  /** Seconds from accept to the end of authentication. */
+  readonly authenticationSeconds: () => number;
+  readonly log: LogPort;
+  readonly metrics: MetricsPort;
+  /** Authenticates and serves; resolves when the connection is over. `authenticated` stops the deadline. */
+  readonly serve: (arrival: Arrival, authenticated: () => void) => Promise<void>;
+  readonly cancel: (processId: number, secret: Buffer) => void;
+}
+
+/** Certificate and key for clients. Throws when they do not fit. */
+export function tlsMaterial(cert: Buffer, key: Buffer): TlsMaterial {
+  return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), endPoint: tlsServerEndPoint(cert) };
+}
+
+/** Accepts PostgreSQL clients: caps, deadline, TLS, cancel requests, and the first message. */
+export class PostgresListener {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  #open = 0;
+  #closing = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+  }
+
+  listen(address: Address): Promise<Address> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: address.host, port: address.port, backlog: 511 }, () => {
+        this.#server.off('error', reject);
+        const bound = this.#server.address();
+        resolve({ host: address.host, port: typeof bound === 'object' && bound ? bound.port : address.port });
+      });
+    });
+  }
+
+  /** Stops accepting; what is open goes on. */
+  close(): void {
+    this.#closing = true;
+    this.#server.close();
+  }
+
+  #accept(socket: Socket): void {
+    const { log, metrics } = this.#options;
+    socket.on('error', () => undefined);
+    if (this.#closing) {
+      socket.destroy();
+      return;
+    }
+    if (this.#open >= this.#options.maxConnections()) {
+      metrics.count('gatehouse_connections_refused_total');
+      socket.end(encodeRefusal(refusal('too-many-connections', 'gatehouse: too many connections', { hint: 'Try again later.' }), 'FATAL'));
+      return;
+    }
+    this.#open += 1;
+    metrics.gauge('gatehouse_connections', this.#open);
+    const peer = { address: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 };
+    const channel = new ByteChannel(socket);
+    // One deadline from accept on: neither SSLRequest nor a slow byte now and then prolongs it.
+    const deadline = setTimeout(() => {
+      log.info({ ...peer }, 'a client did not authenticate in time');
+      channel.fail(new RefusalError(refusal('authentication-timeout', 'gatehouse: authentication took too long')));
+      channel.socket.destroySoon();
+    }, this.#options.authenticationSeconds() * 1000);
+    this.#arrive(channel, peer)
+      .then((arrival) => arrival && this.#options.serve(arrival, () => clearTimeout(deadline)))
+      .catch((error: unknown) => this.#farewell(channel, error, peer))
+      .finally(() => {
+        clearTimeout(deadline);
+        this.#open -= 1;
+        metrics.gauge('gatehouse_connections', this.#open);
+        channel.socket.destroySoon();
+      });
+  }
+
+  #farewell(channel: ByteChannel, error: unknown, peer: object): void {
+    const known: Refusal | undefined = error instanceof RefusalError ? error.refusal : undefined;
+    const what = error instanceof Error ? error.message : String(error);
+    this.#options.log.info({ ...peer, error: what }, 'a connection ended before its session began');
+    if (channel.socket.destroyed || !channel.socket.writable) return;
+    const answer = known ?? (error instanceof WireError ? refusal('protocol-violation', `gatehouse: protocol violation: ${what}`) : undefined);
+    if (answer) channel.socket.end(encodeRefusal(answer, 'FATAL'));
+  }
+
+  /** Reads up to the startup message. Undefined when the connection was only a cancel request. */
+  async #arrive(channel: ByteChannel, peer: { address: string; port: number }): Promise<Arrival | undefined> {
+    const tls = this.#options.tls();
+    let encrypted: TlsMaterial | undefined;
+    let asked = 0;
+    const head = await channel.read(1);
+    let pending = head;
+    if (head[0] === TLS_HANDSHAKE_BYTE) {
+      if (!tls) throw new Error('direct TLS asked for, but no certificate is configured');
+      await this.#upgrade(channel, tls, pending, true);
+      encrypted = tls;
+      pending = Buffer.alloc(0);
+    }
+    for (;;) {
+      const lengthBytes = Buffer.concat([pending, await channel.read(4 - pending.length)]);
+      pending = Buffer.alloc(0);
+      const body = await channel.read(readInitialLength(lengthBytes) - 4);
+      const message = parseInitial(body);
+      switch (message.kind) {
+        case 'ssl-request':
+          asked += 1;
+          if (encrypted || asked > 2) throw new RefusalError(refusal('protocol-violation', 'gatehouse: SSLRequest came twice'));
+          // Bytes sent along with the request were not protected by TLS; whoever put them there, they must not be taken for the client's.
+          if (channel.buffered > 0) throw new RefusalError(refusal('protocol-violation', 'gatehouse: received unencrypted data after SSL request'));
+          if (!tls) {
+            channel.socket.write('N');
+            break;
+          }
+          channel.socket.write('S');
+          await this.#upgrade(channel, tls, Buffer.alloc(0), false);
+          encrypted = tls;
+          break;
+        case 'gssenc-request':
+          asked += 1;
+          if (encrypted || asked > 2) throw new RefusalError(refusal('protocol-violation', 'gatehouse: GSSENCRequest came twice'));
+          if (channel.buffered > 0) throw new RefusalError(refusal('protocol-violation', 'gatehouse: received unencrypted data after GSSENC request'));
+          channel.socket.write('N');
+          break;
+        case 'cancel-request':
+          this.#options.cancel(message.pid, message.key);
+          return undefined;
+        case 'unsupported-version':
+          throw new RefusalError(refusal('protocol-unsupported', `gatehouse: protocol version ${message.major}.${message.minor} is not supported`));
+        case 'startup':
+          return { channel, startup: message, tls: encrypted, loopback: isLoopback(peer.address), ...peer };
+        default:
+          return unreachable(message);
+      }
+    }
+  }
+
+  async #upgrade(channel: ByteChannel, tls: TlsMaterial, early: Buffer, direct: boolean): Promise<void> {
+    const plain = channel.socket;
+    const rest = Buffer.concat([early, channel.release()]);
+    const secure = new TLSSocket(plain, {
+      isServer: true,
+      secureContext: tls.context,
+      ALPNProtocols: [ALPN],
+    });
+    if (rest.length > 0) plain.unshift(rest);
+    plain.on('error', () => secure.destroy());
+    await new Promise<void>((resolve, reject) => {
+      const fail = (error?: Error) => reject(error ?? new Error('the client closed the connection during the TLS handshake'));
+      secure.once('secure', () => {
+        secure.off('error', fail);
+        secure.off('close', fail);
+        resolve();
+      });
+      secure.once('error', fail);
+      secure.once('close', fail);
+      plain.resume();
+    });
+    if (direct && secure.alpnProtocol !== ALPN) {
+      secure.destroy();
+      throw new Error('direct TLS without ALPN "postgresql"');
+    }
+    secure.on('error', () => undefined);
+    channel.replace(secure);
+  }
+}
+
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unhandled initial message ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,42 @@
+import type { JsonObject } from '../model/json.ts';
+import type { Disclosure } from '../model/record.ts';
+import type { Refusal } from '../model/refusal.ts';
+import type { AccessQuestion, Script, SqlStatement } from '../model/statement.ts';
+import type { Asker } from './services.ts';
+import type { View } from './view.ts';
+
+/** A statement together with everything that has been worked out about it for one principal in one world. */
+export interface PlannedStatement {
+  readonly statement: SqlStatement;
+  readonly questions: readonly AccessQuestion[];
+  readonly asker: Asker;
+  /** `schema.table`, sorted. */
+  readonly tables: readonly string[];
+  readonly labels: readonly string[];
+  /** How many labelled columns this statement could see and sees masked. */
+  readonly masked: number;
+  /** Its rows count towards row thresholds: it reads a user's relation and is not EXPLAIN or SHOW. */
+  readonly countsRows: boolean;
+  /** Fields of its records that never change between executions. */
+  readonly clear: JsonObject;
+  /** Commitments shared by all executions in this session. */
+  readonly hidden: readonly Disclosure[];
+}
+
+/** How one text is forwarded for one principal in one world and name-resolution context. Immutable, cached per session. */
+export interface Plan {
+  readonly text: string;
+  readonly forwarded: string;
+  readonly changed: boolean;
+  readonly script: Script;
+  readonly statements: readonly PlannedStatement[];
+  readonly view: View;
+  readonly contextVersion: number;
+  /** Some relation of the plan has a hidden column: the metadata witness must see its result columns. */
+  readonly witnessed: boolean;
+  readonly changesContext: boolean;
+  readonly changesCatalog: boolean;
+  originalPosition(position: number): number;
+}
+
+export type Planned = { readonly plan: Plan } | { readonly refusal: Refusal; readonly text: string };

@@ -1,0 +1,170 @@
+import type { CatalogRelation, SessionContext } from '../model/catalog.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Disclosure, RecordSink } from '../model/record.ts';
+import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../model/statement.ts';
+import { substitute } from '../masking/index.ts';
+import type { SessionObjects, StatementAnalyser } from '../statement/sql/postgres/index.ts';
+import { refusal } from './errors.ts';
+import type { Plan, Planned, PlannedStatement } from './plan.ts';
+import type { PolicyPort } from './services.ts';
+import type { View } from './view.ts';
+
+/** Statements of system catalogs and of EXPLAIN/SHOW produce rows that are nobody's data. */
+const NOT_COUNTED: ReadonlySet<string> = new Set(['explain', 'show']);
+const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+
+/** Longest statement text kept in a record; longer ones are kept by digest and their first part. */
+const RECORDED_TEXT = 16_384;
+
+export interface PlanInput {
+  readonly text: string;
+  readonly view: View;
+  readonly session: SessionContext;
+  readonly contextVersion: number;
+  readonly objects: SessionObjects;
+  readonly principal: Principal;
+}
+
+/**
+ * Text → plan: analyse, complete the questions with labels, substitute what is hidden. Total: whatever is not understood comes back as
+ * a refusal.
+ */
+export class Planner {
+  readonly #analyser: StatementAnalyser;
+  readonly #sink: RecordSink;
+
+  constructor(analyser: StatementAnalyser, sink: RecordSink) {
+    this.#analyser = analyser;
+    this.#sink = sink;
+  }
+
+  plan(input: PlanInput, policy: PolicyPort): Planned {
+    const { view, text } = input;
+    const analysed = this.#analyser.analyse(text, {
+      catalog: view.world.catalog,
+      session: input.session,
+      connection: view.world.connection,
+      objects: input.objects,
+    });
+    if ('kind' in analysed) return { refusal: opaqueRefusal(analysed), text };
+    const substituted = substitute(analysed, view.hidden, view.world.catalog);
+    if ('refusal' in substituted) return { refusal: substituted.refusal, text };
+    const statements = analysed.statements.map((statement) => this.#planStatement(statement, input, policy));
+    const plan: Plan = {
+      text,
+      forwarded: substituted.text,
+      changed: substituted.changed,
+      script: analysed,
+      statements,
+      view,
+      contextVersion: input.contextVersion,
+      witnessed: view.hidden.size > 0 && analysed.statements.some((statement) => statement.returnsRows),
+      changesContext: analysed.statements.some((statement) => statement.changesContext),
+      changesCatalog: analysed.statements.some((statement) => statement.changesCatalog),
+      originalPosition: (position) => substituted.originalPosition(position),
+    };
+    return { plan };
+  }
+
+  #planStatement(statement: SqlStatement, input: PlanInput, policy: PolicyPort): PlannedStatement {
+    const { world, hidden } = input.view;
+    const labels = new Set<string>();
+    const tables = new Set<string>();
+    const questions: AccessQuestion[] = [];
+    let masked = 0;
+    let userRelations = false;
+    for (const question of statement.questions) {
+      if (question.resource.type !== 'Table') {
+        questions.push(question);
+        continue;
+      }
+      const { schema, table } = question.resource;
+      const tableLabels = world.labels.tableLabels(schema, table);
+      for (const label of tableLabels) labels.add(label);
+      tables.add(`${schema}.${table}`);
+      if (!SYSTEM_SCHEMAS.has(schema)) userRelations = true;
+      questions.push({ ...question, resource: { ...question.resource, labels: tableLabels } });
+    }
+    for (const site of statement.sites) {
+      const relation = world.catalog.relations.get(site.relation);
+      const relationLabels = world.labels.relations.get(site.relation);
+      if (!relation || !relationLabels) continue;
+      for (const [column, columnLabels] of relationLabels.columns) {
+        if (!maySee(site, column)) continue;
+        for (const label of columnLabels) labels.add(label);
+        const isMasked = hidden.get(site.relation)?.expressions.has(column) ?? false;
+        if (isMasked) masked += 1;
+        else questions.push(columnQuestion(world.connection, relation, column, columnLabels, relationLabels.table));
+      }
+    }
+    const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
+    return {
+      statement,
+      questions,
+      asker: policy.prepare(input.principal, questions),
+      tables: sorted.tables,
+      labels: sorted.labels,
+      masked,
+      countsRows: statement.returnsRows && userRelations && !NOT_COUNTED.has(statement.verb),
+      clear: clearFields(statement, sorted.labels, masked, policy.version, world.version),
+      hidden: this.#commitments(statement, sorted.tables),
+    };
+  }
+
+  #commitments(statement: SqlStatement, tables: readonly string[]): readonly Disclosure[] {
+    const text =
+      statement.text.length <= RECORDED_TEXT
+        ? statement.text
+        : `${statement.text.slice(0, RECORDED_TEXT)}… (${statement.text.length} characters)`;
+    const disclosures = [this.#sink.conceal('statement', text.toWellFormed())];
+    if (tables.length > 0) disclosures.push(this.#sink.conceal('tables', tables));
+    return disclosures;
+  }
+}
+
+function maySee(site: RelationSite, column: string): boolean {
+  return site.columns === 'all' || site.columns.has(column);
+}
+
+/** Column labels restrict further; a permit on the table is enough to read its columns unless a policy forbids. */
+function columnQuestion(
+  connection: string,
+  relation: CatalogRelation,
+  column: string,
+  labels: readonly string[],
+  tableLabels: readonly string[],
+): AccessQuestion {
+  return {
+    action: 'read',
+    resource: { type: 'Column', connection, schema: relation.schema, table: relation.name, column, labels, tableLabels },
+    unlessForbidden: true,
+  };
+}
+
+function clearFields(
+  statement: SqlStatement,
+  labels: readonly string[],
+  masked: number,
+  policyVersion: string,
+  worldVersion: string,
+): JsonObject {
+  return {
+    effect: statement.effect,
+    fingerprint: statement.fingerprint,
+    labels,
+    masked,
+    policy: policyVersion,
+    verb: statement.verb,
+    world: worldVersion,
+  };
+}
+
+function opaqueRefusal(statement: OpaqueStatement) {
+  return refusal(statement.why === 'too-large' || statement.why === 'too-deep' ? 'statement-too-large' : 'statement-opaque', statement.message, {
+    sqlstate: statement.sqlstate,
+    ...(statement.position === undefined ? {} : { position: statement.position }),
+  });
+}
+
+export type { Script };

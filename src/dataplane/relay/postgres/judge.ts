@@ -1,0 +1,252 @@
+import type { AccessContext, Decision, Denial } from '../../../model/access.ts';
+import type { ApprovalRequest } from '../../../model/approval.ts';
+import type { JsonObject } from '../../../model/json.ts';
+import type { Disclosure, Recorded } from '../../../model/record.ts';
+import type { Refusal } from '../../../model/refusal.ts';
+import {
+  approversText,
+  askConsent,
+  type Consent,
+  type ConsentQuestion,
+  denialRefusal,
+  parameterDigest,
+  standingConsent,
+} from '../../consent.ts';
+import { refusal } from '../../errors.ts';
+import type { Plan, PlannedStatement } from '../../plan.ts';
+import type { Session } from '../../session.ts';
+import type { Run } from './expectation.ts';
+import { describeParameters, parameterBytes } from './parameters.ts';
+import type { RunOutcome } from './replies.ts';
+import type { Portal } from './session-objects.ts';
+
+/** Rows granted at once to a bounded result: small, since sessions of one person share budgets. */
+const SLICE = 256;
+
+/** How the judge speaks with the waiting client. */
+export interface Asking {
+  notice(message: string, detail: string, hint: string): void;
+  settle(): Promise<void>;
+  begin(): AbortSignal;
+  end(): void;
+}
+
+export interface JudgeInput {
+  readonly plan: Plan;
+  readonly statements: readonly PlannedStatement[];
+  /** Bind message of an extended execution. */
+  readonly bind: Buffer | undefined;
+  /** Where rows of the statement are counted across executions. */
+  readonly portalOf: (planned: PlannedStatement) => Portal | undefined;
+  readonly asking: Asking;
+}
+
+type Hold = Extract<Denial, { effect: 'hold' }>;
+
+/** Takes decisions for one session at the moment of execution, grants rows, and writes the records of both. */
+export class Judge {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** All statements of one message are judged before any of them is forwarded. */
+  judge(input: JudgeInput): readonly Run[] | Refusal | Promise<readonly Run[] | Refusal> {
+    const decisions: Decision[] = [];
+    let hold: Hold | undefined;
+    for (const planned of input.statements) {
+      const decision = this.#decide(planned, input.portalOf(planned)?.rows ?? 0, false);
+      if (decision.effect === 'refuse') return denialRefusal(decision);
+      if (decision.effect === 'hold') hold = hold ? mergeHolds(hold, decision) : decision;
+      decisions.push(decision);
+    }
+    if (hold) return this.#withConsent(input, hold);
+    return input.statements.map((planned, index) => this.#run(input, planned, decisions[index] as Decision, undefined));
+  }
+
+  async #withConsent(input: JudgeInput, hold: Hold): Promise<readonly Run[] | Refusal> {
+    const question = this.#question(input.plan, input.statements, input.bind, hold);
+    const consent = (await standingConsent(this.#session, question)) ?? (await this.#ask(question, input.asking, true));
+    if ('code' in consent) return consent;
+    const runs: Run[] = [];
+    for (const planned of input.statements) {
+      const decision = this.#decide(planned, input.portalOf(planned)?.rows ?? 0, true);
+      if (decision.effect === 'refuse') return denialRefusal(decision);
+      if (decision.effect === 'hold') {
+        return refusal('policy-denied', `gatehouse: ${decision.reason}`, { hint: 'The policy asks for consent even when it was given; tell its owner.' });
+      }
+      runs.push(this.#run(input, planned, decision, consent));
+    }
+    return runs;
+  }
+
+  #question(plan: Plan, planned: readonly PlannedStatement[], bind: Buffer | undefined, denial: Hold): ConsentQuestion {
+    return { text: plan.text, parameters: parameterDigest(bind && parameterBytes(bind)), denial, planned };
+  }
+
+  async #ask(question: ConsentQuestion, asking: Asking, settle: boolean): Promise<Consent | Refusal> {
+    if (settle) await asking.settle();
+    const signal = asking.begin();
+    const started = performance.now();
+    try {
+      return await askConsent(this.#session, question, signal, (request) => this.#announce(request, asking));
+    } finally {
+      asking.end();
+      this.#session.services.metrics.observe('gatehouse_hold_seconds', (performance.now() - started) / 1000);
+    }
+  }
+
+  #announce(request: ApprovalRequest, asking: Asking): void {
+    asking.notice(
+      `gatehouse: waiting for consent, request ${request.id}: ${request.why}`,
+      `It waits for ${approversText(request)}. Cancel the statement to stop waiting.`,
+      `An approver decides with: gatehouse requests approve ${request.id}   ${this.#session.services.requestLink(request.id)}`.trimEnd(),
+    );
+  }
+
+  #decide(planned: PlannedStatement, rows: number, approved: boolean): Decision {
+    const context: AccessContext = { ...this.#session.context(planned, rows), approved };
+    return planned.asker.decide(context, { streamsRows: planned.countsRows });
+  }
+
+  #run(input: JudgeInput, planned: PlannedStatement, decision: Decision, consent: Consent | undefined): Run {
+    this.#session.statements += 1;
+    return {
+      planned,
+      plan: input.plan,
+      number: this.#session.statements,
+      startedAt: performance.now(),
+      bind: input.bind,
+      portal: input.portalOf(planned),
+      policies: decision.policies,
+      limited: planned.countsRows && ((decision.effect === 'forward' && decision.allowance !== undefined) || consent?.rowLimit !== undefined),
+      consent,
+      rows: 0,
+      bytes: 0,
+      reserved: 0,
+      cut: undefined,
+      ended: false,
+    };
+  }
+
+  // --- rows ---------------------------------------------------------------------------------------------------------------
+
+  /**
+   * How many further rows may leave now. They are set aside at once, so that parallel sessions of the same person cannot both take the
+   * last ones; what is not used is given back at the end of the run.
+   */
+  grant(run: Run): number {
+    const rows = run.portal?.rows ?? run.rows;
+    const decision = this.#decide(run.planned, rows, run.consent !== undefined);
+    if (decision.effect !== 'forward') return 0;
+    let left = decision.allowance === undefined ? Number.POSITIVE_INFINITY : decision.allowance.rows - rows;
+    if (run.consent?.rowLimit !== undefined) left = Math.min(left, run.consent.rowLimit - run.rows);
+    if (left === Number.POSITIVE_INFINITY) return left;
+    const slice = Math.max(0, Math.min(left, SLICE));
+    run.reserved += slice;
+    this.#session.services.rows.reserve(this.#session.principal.id, slice);
+    return slice;
+  }
+
+  /** The next row needs consent, or may not leave at all. */
+  async limitReached(run: Run, asking: Asking): Promise<'continue' | Refusal> {
+    const rows = run.portal?.rows ?? run.rows;
+    if (run.consent?.rowLimit !== undefined && run.rows >= run.consent.rowLimit) {
+      return refusal('row-limit', `gatehouse: consent was given for ${run.consent.rowLimit} rows; the rest was not delivered`, {
+        hint: 'Narrow the statement, or ask for consent to more rows.',
+      });
+    }
+    const decision = this.#decide(run.planned, rows, run.consent !== undefined);
+    const denial = decision.effect === 'forward' ? decision.allowance?.then : decision;
+    if (!denial) return 'continue';
+    if (denial.effect === 'refuse' || run.consent) return this.#limitRefusal(denial, rows);
+    const question = this.#question(run.plan, [run.planned], run.bind, denial);
+    const consent = (await standingConsent(this.#session, question)) ?? (await this.#ask(question, asking, false));
+    if ('code' in consent) return consent;
+    run.consent = consent;
+    return 'continue';
+  }
+
+  #limitRefusal(denial: Denial, rows: number): Refusal {
+    return refusal('row-limit', `gatehouse: ${denial.reason}`, {
+      detail: `${rows} rows were delivered, the rest was not${denial.policies.length > 0 ? ` (policy ${denial.policies.join(', ')})` : ''}.`,
+      hint: 'Narrow the statement with WHERE or LIMIT.',
+    });
+  }
+
+  delivered(run: Run, rows: number): void {
+    if (run.portal) run.portal.rows += rows;
+    if (!run.planned.countsRows) return;
+    const reserved = Math.min(run.reserved, rows);
+    if (reserved > 0) {
+      run.reserved -= reserved;
+      this.#session.services.rows.release(this.#session.principal.id, reserved);
+    }
+    this.#session.countRows(rows);
+  }
+
+  // --- records ------------------------------------------------------------------------------------------------------------
+
+  recordForward(run: Run): Promise<Recorded> {
+    const { planned } = run;
+    this.#session.services.metrics.count('gatehouse_statements_total', FORWARDED);
+    const clear: JsonObject = {
+      ...planned.clear,
+      decision: 'forward',
+      policies: run.policies,
+      stmt: run.number,
+      ...(run.consent ? { approval: run.consent.request.id } : {}),
+    };
+    const hidden = run.bind ? [...planned.hidden, ...this.#parameters(run.bind)] : planned.hidden;
+    return this.#session.record('query', clear, hidden);
+  }
+
+  #parameters(bind: Buffer): readonly Disclosure[] {
+    const parameters = describeParameters(bind);
+    return parameters.length === 0 ? [] : [this.#session.services.sink.conceal('params', parameters)];
+  }
+
+  /** Refusals wait for no disk of their own: every answer to the client waits for the records before it. */
+  recordRefusal(refused: Refusal, text: string, plan?: Plan): Promise<Recorded> {
+    const session = this.#session;
+    session.statements += 1;
+    const decision = refused.code.startsWith('approval-') ? 'hold' : 'refuse';
+    session.services.metrics.count('gatehouse_statements_total', { decision });
+    const clear: JsonObject = {
+      ...(plan?.statements[0]?.clear ?? { policy: session.services.policy().version }),
+      code: refused.code,
+      decision,
+      stmt: session.statements,
+    };
+    const { sink } = session.services;
+    const hidden = plan?.statements.flatMap((planned) => planned.hidden) ?? [sink.conceal('statement', text.slice(0, 16_384).toWellFormed())];
+    return session.record('query', clear, [...hidden.slice(0, 16), sink.conceal('reason', refused.message.toWellFormed())]);
+  }
+
+  runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): Promise<Recorded> {
+    this.#session.services.rows.release(this.#session.principal.id, run.reserved);
+    run.reserved = 0;
+    this.#session.services.metrics.count('gatehouse_rows_total', undefined, run.rows);
+    return this.#session.record('query.end', {
+      bytes: run.bytes,
+      ms: Math.round(performance.now() - run.startedAt),
+      outcome,
+      rows: run.rows,
+      stmt: run.number,
+      ...(sqlstate === undefined ? {} : { sqlstate }),
+    });
+  }
+}
+
+const FORWARDED = { decision: 'forward' } as const;
+
+function mergeHolds(a: Hold, b: Hold): Hold {
+  return {
+    effect: 'hold',
+    policies: [...new Set([...a.policies, ...b.policies])],
+    approvers: [...new Set([...a.approvers, ...b.approvers])],
+    quorum: Math.max(a.quorum, b.quorum),
+    reason: a.reason === b.reason ? a.reason : `${a.reason}; ${b.reason}`,
+  };
+}

@@ -1,0 +1,412 @@
+import { type Frame, FrameScanner, type ScanSink } from '../../../wire/bytes/index.ts';
+import { backend, parseBackend, encodeRefusal, type Field, type NoticeField, type TransactionStatus } from '../../../wire/postgres/index.ts';
+import type { Refusal } from '../../../model/refusal.ts';
+import type { Plan } from '../../plan.ts';
+import { type Expectation, ExpectationQueue, type Run } from './expectation.ts';
+
+/** Message type bytes of the target, https://www.postgresql.org/docs/18/protocol-message-formats.html */
+const PARSE_COMPLETE = 0x31; // 1
+const BIND_COMPLETE = 0x32; // 2
+const CLOSE_COMPLETE = 0x33; // 3
+const NOTIFICATION = 0x41; // A
+const COMMAND_COMPLETE = 0x43; // C
+const DATA_ROW = 0x44; // D
+const ERROR = 0x45; // E
+const COPY_IN = 0x47; // G
+const COPY_OUT = 0x48; // H
+const EMPTY_QUERY = 0x49; // I
+const NOTICE = 0x4e; // N
+const PARAMETER_STATUS = 0x53; // S
+const ROW_DESCRIPTION = 0x54; // T
+const FUNCTION_RESULT = 0x56; // V
+const READY = 0x5a; // Z
+const COPY_DONE = 0x63; // c
+const COPY_DATA = 0x64; // d
+const NO_DATA = 0x6e; // n
+const PORTAL_SUSPENDED = 0x73; // s
+const PARAMETER_DESCRIPTION = 0x74; // t
+
+/** Longest message other than a row that the gateway holds whole. */
+const MAX_MESSAGE = 16 * 1024 * 1024;
+/** PostgreSQL's own bound on a message (MaxAllocSize). */
+const MAX_ROW = 0x3fffffff;
+
+export type RunOutcome = 'ok' | 'error' | 'cut' | 'cancelled' | 'suspended' | 'skipped';
+
+/** What the reader of replies asks and tells; implemented by the relay. */
+export interface ReplyHost {
+  /** Bytes for the client, in order. Called many times per chunk; `flush` follows. */
+  emit(bytes: Buffer): void;
+  flush(): void;
+  /** Rows that may leave now for a limited run: 0 when consent is needed first. */
+  grant(run: Run): number;
+  /** The run has used its last granted row and the target has more. Resolves to go on, or to the refusal that ends the result. */
+  limitReached(run: Run): Promise<'continue' | Refusal>;
+  /** Asks the target to stop the running statement. */
+  cancelTarget(): void;
+  counted(run: Run, rows: number): void;
+  runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void;
+  /** Result columns as the target describes them, before any row: `stale` needs a look at the catalog first. */
+  witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation';
+  refreshForWitness(): Promise<void>;
+  maskViolation(plan: Plan | undefined): void;
+  gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
+  parameterStatus(name: string, value: string): void;
+  ready(status: TransactionStatus): void;
+  /** The target refused an extended-protocol message: it ignores everything until Sync. */
+  skipUntilSync(): void;
+  /** A cut result completed before the target could be stopped: make it forget the transaction as after any error. */
+  abortTransaction(how: 'pipeline' | 'query'): void;
+  /** No reply is outstanding. */
+  idle(): void;
+  protocolViolation(what: string): void;
+}
+
+/**
+ * Reads the target's answers, relates each to the message that caused it, and lets through what may pass: rows within their grant,
+ * messages gated for what they echo, nothing that nobody asked for.
+ */
+export class Replies implements ScanSink {
+  readonly queue = new ExpectationQueue();
+  readonly #host: ReplyHost;
+  readonly #scanner: FrameScanner;
+  /** Why scanning stands still; chunks wait in `#backlog` meanwhile. */
+  #stopped = false;
+  #pausing: (() => Promise<boolean>) | undefined;
+  #closed = false;
+
+  constructor(host: ReplyHost) {
+    this.#host = host;
+    this.#scanner = new FrameScanner({
+      limit: (type) => (type === DATA_ROW || type === COPY_DATA ? MAX_ROW : MAX_MESSAGE),
+      streamed: (type) => type === DATA_ROW || type === COPY_DATA,
+    });
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  expect(item: Expectation): void {
+    const first = this.queue.size === 0;
+    this.queue.push(item);
+    if (first) this.#enter();
+  }
+
+  /** Takes one chunk of the target's bytes. While `stopped` is true afterwards, no further chunk may be given. */
+  push(chunk: Buffer): void {
+    const finished = this.#scanner.push(chunk, this);
+    this.#host.flush();
+    if (!finished) this.#whyStopped();
+  }
+
+  #resume(): void {
+    if (this.#closed) return;
+    this.#stopped = false;
+    const finished = this.#scanner.resume(this);
+    this.#host.flush();
+    if (!finished) this.#whyStopped();
+  }
+
+  #whyStopped(): void {
+    if (this.#closed) return;
+    this.#stopped = true;
+    const pausing = this.#pausing;
+    if (pausing) {
+      this.#pausing = undefined;
+      pausing().then((goOn) => goOn && this.#resumed(), (error: unknown) => this.#host.protocolViolation(String(error)));
+      return;
+    }
+    const run = this.#run();
+    if (!run) {
+      this.#host.protocolViolation('rows that nobody asked for');
+      return;
+    }
+    const granted = this.#host.grant(run);
+    if (granted > 0) {
+      this.#scanner.allow(granted);
+      this.#resume();
+      return;
+    }
+    this.#host.limitReached(run).then(
+      (answer) => {
+        if (this.#closed) return;
+        if (answer === 'continue') {
+          this.#scanner.allow(this.#host.grant(run));
+        } else {
+          this.#cut(run, answer);
+        }
+        this.#resumed();
+      },
+      (error: unknown) => this.#host.protocolViolation(String(error)),
+    );
+  }
+
+  #resumed(): void {
+    this.#resume();
+    if (!this.#stopped) this.#host.idle();
+  }
+
+  /** The rest of this result does not leave; the client gets the reason in its place. */
+  #cut(run: Run, refusal: Refusal): void {
+    run.cut = refusal;
+    const head = this.queue.first;
+    if (head) head.silenced = true;
+    this.#host.emit(encodeRefusal(refusal));
+    this.#host.flush();
+    this.#scanner.allow(Number.POSITIVE_INFINITY);
+    this.#host.cancelTarget();
+  }
+
+  // --- ScanSink -----------------------------------------------------------------------------------------------------------
+
+  run(_type: number, bytes: Buffer, completed: number): void {
+    const head = this.queue.first;
+    if (!head) {
+      this.#host.protocolViolation('rows that nobody asked for');
+      return;
+    }
+    if (head.capture) {
+      head.capture.push(Buffer.from(bytes));
+      return;
+    }
+    const run = head.runs[head.at];
+    if (!run || run.cut || head.silenced) return;
+    run.rows += completed;
+    run.bytes += bytes.length;
+    if (completed > 0) this.#host.counted(run, completed);
+    this.#host.emit(bytes);
+  }
+
+  frame(frame: Frame): boolean {
+    switch (frame.type) {
+      case PARSE_COMPLETE:
+        return this.#complete('parse', frame);
+      case BIND_COMPLETE:
+        return this.#complete('bind', frame);
+      case CLOSE_COMPLETE:
+        return this.#complete('close', frame);
+      case PARAMETER_DESCRIPTION:
+        return this.#pass(frame);
+      case NO_DATA:
+        return this.#complete('describe', frame);
+      case ROW_DESCRIPTION:
+        return this.#rowDescription(frame);
+      case COPY_IN:
+      case COPY_OUT:
+      case COPY_DONE:
+        return this.#pass(frame);
+      case FUNCTION_RESULT:
+        return this.#pass(frame);
+      case COMMAND_COMPLETE:
+      case EMPTY_QUERY:
+        return this.#statementEnd(frame, 'ok');
+      case PORTAL_SUSPENDED:
+        return this.#statementEnd(frame, 'suspended');
+      case ERROR:
+        return this.#error(frame);
+      case READY:
+        return this.#ready(frame);
+      case NOTICE:
+      case NOTIFICATION:
+      case PARAMETER_STATUS:
+        return this.#asynchronous(frame);
+      default:
+        this.#host.protocolViolation(`message type 0x${frame.type.toString(16)} is not one a target sends in a session`);
+        return false;
+    }
+  }
+
+  // --- one message each ---------------------------------------------------------------------------------------------------
+
+  #run(): Run | undefined {
+    const head = this.queue.first;
+    return head?.runs[head.at];
+  }
+
+  #pass(frame: Frame): boolean {
+    const head = this.queue.first;
+    if (!head) return this.#unexpected(frame);
+    if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
+    return true;
+  }
+
+  #unexpected(frame: Frame): false {
+    this.#host.protocolViolation(`message ${String.fromCharCode(frame.type)} came without a question`);
+    return false;
+  }
+
+  #complete(kind: Expectation['kind'], frame: Frame): boolean {
+    const head = this.queue.first;
+    if (head?.kind !== kind) return this.#unexpected(frame);
+    if (!head.internal) this.#host.emit(frame.bytes);
+    this.#shift('done');
+    return true;
+  }
+
+  #shift(outcome: 'done' | 'failed'): void {
+    const item = this.queue.shift();
+    item?.settle?.(outcome);
+    this.#enter();
+  }
+
+  /** A new head: its first run gets its rows. */
+  #enter(): void {
+    const run = this.#run();
+    if (!run?.limited) {
+      this.#scanner.allow(Number.POSITIVE_INFINITY);
+      return;
+    }
+    this.#scanner.allow(this.#host.grant(run));
+  }
+
+  #rowDescription(frame: Frame): boolean {
+    const head = this.queue.first;
+    if (!head) return this.#unexpected(frame);
+    const described = () => {
+      if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
+      if (head.kind === 'describe') this.#shift('done');
+    };
+    if (head.capture || (head.plan && head.plan.view.hidden.size === 0)) {
+      described();
+      return true;
+    }
+    const message = parseBackend(frame);
+    if (message.kind !== 'row-description') return this.#unexpected(frame);
+    const judged = this.#host.witness(message.fields, head.plan);
+    if (judged === 'ok') {
+      described();
+      return true;
+    }
+    if (judged === 'violation') {
+      this.#host.maskViolation(head.plan);
+      return false;
+    }
+    const bytes = Buffer.from(frame.bytes); // outlives this chunk
+    this.#pausing = async () => {
+      await this.#host.refreshForWitness();
+      if (this.#host.witness(message.fields, head.plan) !== 'ok') {
+        this.#host.maskViolation(head.plan);
+        return false;
+      }
+      if (!head.internal && !head.silenced) this.#host.emit(bytes);
+      if (head.kind === 'describe') this.#shift('done');
+      return true;
+    };
+    return false;
+  }
+
+  #statementEnd(frame: Frame, outcome: RunOutcome): boolean {
+    const head = this.queue.first;
+    if (!head || (head.kind !== 'execute' && head.kind !== 'query')) return this.#unexpected(frame);
+    const run = head.runs[head.at];
+    if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
+    if (run) this.#endRun(run, run.cut ? 'cut' : outcome);
+    if (head.kind === 'execute') {
+      const late = run?.cut !== undefined;
+      this.#shift('done');
+      if (late) this.#host.abortTransaction('pipeline');
+      return true;
+    }
+    if (head.at < head.runs.length - 1) {
+      head.at += 1;
+      this.#enter();
+    }
+    return true;
+  }
+
+  #endRun(run: Run, outcome: RunOutcome, sqlstate?: string): void {
+    if (run.ended) return;
+    run.ended = true;
+    this.#host.runEnded(run, outcome, sqlstate);
+  }
+
+  #error(frame: Frame): boolean {
+    const head = this.queue.first;
+    const message = parseBackend(frame);
+    if (message.kind !== 'error-response') return this.#unexpected(frame);
+    if (!head) {
+      // A fatal error of the target's own accord, e.g. an administrator's command: it closes the connection after it.
+      this.#host.emit(backend.errorResponse(this.#host.gateFields(message.fields, undefined)));
+      return true;
+    }
+    const run = head.runs[head.at];
+    const sqlstate = message.fields.find((field) => field.code === 'C')?.value;
+    if (run) this.#endRun(run, run.cut ? 'cut' : sqlstate === '57014' ? 'cancelled' : 'error', sqlstate);
+    if (!head.internal && !head.silenced) {
+      this.#host.emit(
+        head.refusal
+          ? encodeRefusal(head.refusal)
+          : backend.errorResponse(this.#host.gateFields(message.fields, head.plan)),
+      );
+    }
+    if (head.kind === 'query' || head.kind === 'function-call') {
+      head.silenced = false; // only ReadyForQuery follows
+      for (const later of head.runs.slice(head.at + 1)) this.#endRun(later, 'skipped');
+      return true;
+    }
+    head.undo?.();
+    this.#dropUntilSync();
+    return true;
+  }
+
+  /** After an error the target ignores every message up to Sync: so nobody waits for their replies any more. */
+  #dropUntilSync(): void {
+    this.#scanner.allow(Number.POSITIVE_INFINITY);
+    const failed = this.queue.shift();
+    failed?.settle?.('failed');
+    for (;;) {
+      const next = this.queue.first;
+      if (!next) {
+        this.#host.skipUntilSync();
+        return;
+      }
+      if (next.kind === 'sync' || next.kind === 'query' || next.kind === 'function-call') {
+        this.#enter();
+        return;
+      }
+      this.queue.shift();
+      next.undo?.();
+      for (const run of next.runs) this.#endRun(run, 'skipped');
+      next.settle?.('failed');
+    }
+  }
+
+  #ready(frame: Frame): boolean {
+    const head = this.queue.first;
+    if (!head || (head.kind !== 'sync' && head.kind !== 'query' && head.kind !== 'function-call')) return this.#unexpected(frame);
+    const status = transactionStatus(frame.body[0]);
+    const late = head.kind === 'query' && head.runs.some((run) => run.cut !== undefined) && status === 'T';
+    for (const run of head.runs) this.#endRun(run, run.cut ? 'cut' : 'ok');
+    if (late) {
+      // In an open transaction a refused statement leaves it failed, as any error does.
+      this.#shift('done');
+      this.#host.abortTransaction('query');
+      return true;
+    }
+    if (!head.internal) this.#host.emit(frame.bytes);
+    this.#shift('done');
+    this.#host.ready(status);
+    return true;
+  }
+
+  #asynchronous(frame: Frame): boolean {
+    const message = parseBackend(frame);
+    if (message.kind === 'notice-response') {
+      const fields = this.#host.gateFields(message.fields, this.queue.first?.plan);
+      this.#host.emit(fields === message.fields ? frame.bytes : backend.noticeResponse(fields));
+      return true;
+    }
+    if (message.kind === 'parameter-status') this.#host.parameterStatus(message.name, message.value);
+    this.#host.emit(frame.bytes);
+    return true;
+  }
+}
+
+function transactionStatus(byte: number | undefined): TransactionStatus {
+  return byte === 0x49 ? 'I' : byte === 0x54 ? 'T' : 'E';
+}

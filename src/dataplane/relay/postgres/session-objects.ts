@@ -1,0 +1,84 @@
+import type { SqlStatement } from '../../../model/statement.ts';
+import type { Plan, PlannedStatement } from '../../plan.ts';
+
+/** A statement bound to a name at Parse (protocol) or PREPARE (SQL); both share one name space in PostgreSQL. */
+export interface PreparedStatement {
+  readonly plan: Plan;
+  /** Undefined for an empty query string. */
+  readonly planned: PlannedStatement | undefined;
+  /** Made by SQL PREPARE: its text cannot be prepared anew by the gateway. */
+  readonly sqlLevel: boolean;
+}
+
+/** A portal (Bind) or cursor (DECLARE); both share one name space too. Rows are counted over all fetches from it. */
+export interface Portal {
+  readonly plan: Plan;
+  readonly planned: PlannedStatement | undefined;
+  /** Body of the Bind message, for the record's parameters. */
+  readonly bind?: Buffer;
+  readonly held: boolean;
+  rows: number;
+}
+
+/**
+ * What names mean in this session. Changes are made when the message is forwarded and undone when the target refuses it, so that
+ * pipelined messages see what the target will see.
+ */
+export class SessionObjectTable {
+  readonly #prepared = new Map<string, PreparedStatement>();
+  readonly #portals = new Map<string, Portal>();
+
+  prepared(name: string): PreparedStatement | undefined {
+    return this.#prepared.get(name);
+  }
+
+  portal(name: string): Portal | undefined {
+    return this.#portals.get(name);
+  }
+
+  /** The statement room's view: what EXECUTE and FETCH are judged as. */
+  readonly names = {
+    prepared: (name: string): SqlStatement | undefined => this.#prepared.get(name)?.planned?.statement,
+    cursor: (name: string): SqlStatement | undefined => this.#portals.get(name)?.planned?.statement,
+  };
+
+  setPrepared(name: string, statement: PreparedStatement): () => void {
+    return replace(this.#prepared, name, statement);
+  }
+
+  setPortal(name: string, portal: Portal): () => void {
+    return replace(this.#portals, name, portal);
+  }
+
+  removePrepared(name: string): void {
+    this.#prepared.delete(name);
+  }
+
+  removePortal(name: string): void {
+    this.#portals.delete(name);
+  }
+
+  removeAllPrepared(): void {
+    for (const name of this.#prepared.keys()) if (name !== '') this.#prepared.delete(name);
+  }
+
+  removeAllPortals(): void {
+    this.#portals.clear();
+  }
+
+  /** The transaction is over: portals end with it, held cursors do not. */
+  endTransaction(): void {
+    if (this.#portals.size === 0) return;
+    for (const [name, portal] of this.#portals) if (!portal.held) this.#portals.delete(name);
+  }
+}
+
+function replace<V>(map: Map<string, V>, name: string, value: V): () => void {
+  const before = map.get(name);
+  map.set(name, value);
+  return () => {
+    if (map.get(name) !== value) return;
+    if (before === undefined) map.delete(name);
+    else map.set(name, before);
+  };
+}

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto';
+import type { CatalogSnapshot, Oid } from '../model/catalog.ts';
+import type { ConnectionConfig } from '../model/config.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { LabelFile, RelationLabels } from '../model/mask.ts';
+import { effectiveLabels } from '../masking/index.ts';
+import { type StatementAnalyser, viewLineage } from '../statement/sql/postgres/index.ts';
+import { CatalogCache, type RefreshReason } from './catalog/index.ts';
+import type { LogPort } from './services.ts';
+
+/** Labels of a connection, ready for the questions of the data path. */
+export interface WorldLabels {
+  /** Only relations that carry a label somewhere. */
+  readonly relations: ReadonlyMap<Oid, RelationLabels>;
+  tableLabels(schema: string, table: string): readonly string[];
+}
+
+/** What is known of one connection's database at one moment: catalog and effective labels. Immutable. */
+export interface World {
+  readonly connection: string;
+  readonly catalog: CatalogSnapshot;
+  readonly labels: WorldLabels;
+  /** Changes whenever catalog or labels do. */
+  readonly version: string;
+}
+
+/** Remembers which column carried a label, so that a rename does not lose it. */
+export interface StickyLabels {
+  load(connection: string): JsonValue | undefined;
+  save(connection: string, sticky: JsonValue): void;
+}
+
+export interface QueryChannel {
+  query(sql: string): Promise<(string | null)[][]>;
+  close(): void | Promise<void>;
+}
+
+export interface WorldsOptions {
+  readonly connections: () => ReadonlyMap<string, ConnectionConfig>;
+  readonly open: (connection: ConnectionConfig) => Promise<QueryChannel>;
+  readonly labels: () => readonly LabelFile[];
+  readonly sticky: StickyLabels;
+  readonly analyser: StatementAnalyser;
+  readonly refreshSeconds: number;
+  readonly clock: () => number;
+  readonly log: LogPort;
+  readonly onChanged: (world: World, reason: string) => void;
+}
+
+interface Entry {
+  readonly cache: CatalogCache;
+  world: World | undefined;
+  snapshot: CatalogSnapshot | undefined;
+}
+
+/** The worlds of all connections, kept fresh: on first use, on a clock, on DDL seen, on a mismatch seen in metadata, and when asked. */
+export class Worlds {
+  readonly #options: WorldsOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: WorldsOptions) {
+    this.#options = options;
+  }
+
+  /** The world as it is known; throws when the connection was never opened. */
+  current(connection: string): World {
+    const world = this.#entries.get(connection)?.world;
+    if (!world) throw new Error(`the catalog of connection ${connection} has not been read`);
+    return world;
+  }
+
+  peek(connection: string): World | undefined {
+    return this.#entries.get(connection)?.world;
+  }
+
+  /** Reads the catalog when there is none or it is too old. Rejects when the target cannot be read. */
+  async ready(connection: ConnectionConfig): Promise<World> {
+    const entry = this.#entry(connection);
+    const snapshot = await entry.cache.current();
+    return this.#adopt(connection.name, entry, snapshot, 'connect');
+  }
+
+  /** Reads the catalog again now. */
+  async refresh(name: string, reason: RefreshReason): Promise<World> {
+    const connection = this.#options.connections().get(name);
+    if (!connection) throw new Error(`there is no connection ${name}`);
+    const entry = this.#entry(connection);
+    const snapshot = await entry.cache.refresh(reason);
+    return this.#adopt(name, entry, snapshot, reason);
+  }
+
+  /** Label files, or connections, changed. */
+  relabel(): void {
+    for (const [name, entry] of this.#entries) {
+      if (!this.#options.connections().has(name)) {
+        void entry.cache.close();
+        this.#entries.delete(name);
+        continue;
+      }
+      if (entry.snapshot) this.#build(name, entry, entry.snapshot, 'labels');
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map((entry) => entry.cache.close()));
+  }
+
+  #entry(connection: ConnectionConfig): Entry {
+    let entry = this.#entries.get(connection.name);
+    if (!entry) {
+      const { name } = connection;
+      entry = {
+        cache: new CatalogCache({
+          connection: name,
+          maxAgeSeconds: this.#options.refreshSeconds,
+          clock: this.#options.clock,
+          open: () => {
+            const current = this.#options.connections().get(name);
+            if (!current) throw new Error(`there is no connection ${name}`);
+            return this.#options.open(current);
+          },
+        }),
+        world: undefined,
+        snapshot: undefined,
+      };
+      const started = entry;
+      entry.cache.on('changed', ({ current, reason }) => this.#adopt(name, started, current, reason));
+      entry.cache.on('failed', (error) => this.#options.log.warn({ connection: name, error }, 'the catalog could not be read again'));
+      entry.cache.start();
+      this.#entries.set(name, entry);
+    }
+    return entry;
+  }
+
+  #adopt(name: string, entry: Entry, snapshot: CatalogSnapshot, reason: string): World {
+    if (entry.world && entry.snapshot?.version === snapshot.version) return entry.world;
+    return this.#build(name, entry, snapshot, reason);
+  }
+
+  #build(name: string, entry: Entry, snapshot: CatalogSnapshot, reason: string): World {
+    const files = this.#options.labels().filter((file) => file.connection === name);
+    const lineage = viewLineage(snapshot, this.#options.analyser);
+    const effective = effectiveLabels(snapshot, files, lineage, this.#options.sticky.load(name));
+    for (const problem of effective.problems) this.#options.log.warn({ connection: name, problem }, 'a label needs attention');
+    this.#options.sticky.save(name, effective.sticky);
+    const relations = new Map<Oid, RelationLabels>();
+    const byName = new Map<string, readonly string[]>();
+    for (const oid of snapshot.relations.keys()) {
+      const labels = effective.of(oid);
+      if (labels.table.length === 0 && labels.columns.size === 0) continue;
+      relations.set(oid, labels);
+      const relation = snapshot.relations.get(oid);
+      if (relation) byName.set(`${relation.schema}\0${relation.name}`, labels.table);
+    }
+    const world: World = {
+      connection: name,
+      catalog: snapshot,
+      labels: { relations, tableLabels: (schema, table) => byName.get(`${schema}\0${table}`) ?? [] },
+      version: worldVersion(snapshot, relations),
+    };
+    entry.snapshot = snapshot;
+    if (entry.world?.version === world.version) return entry.world;
+    entry.world = world;
+    this.#options.onChanged(world, reason);
+    return world;
+  }
+}
+
+function worldVersion(snapshot: CatalogSnapshot, relations: ReadonlyMap<Oid, RelationLabels>): string {
+  const hash = createHash('sha256').update(snapshot.version);
+  for (const oid of [...relations.keys()].sort((a, b) => a - b)) {
+    const labels = relations.get(oid);
+    hash.update(JSON.stringify([oid, labels?.table, [...(labels?.columns ?? [])]]));
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
