@@ -69,7 +69,7 @@ function address(text: string, path: YamlPath, report: Report, defaultPort?: num
     `${path.join('.')}: ${JSON.stringify(text)} has no port between 0 and 65535`,
     'Write host:port, e.g. 127.0.0.1:6432.',
   );
-  return { host: text, port: 0 };
+  return { host: text.replace(/:\d+$/, ''), port: 0 };
 }
 
 function buildIssuer(issuer: IssuerDocument, inFolder: (path: string) => string): IssuerConfig {

@@ -1,5 +1,6 @@
 export { isLoopback, parseAddress } from './address.ts';
 export { ConfigError, type ConfigErrorCode } from './errors.ts';
+export { type InitOptions, initFolder } from './init.ts';
 export { configJsonSchema } from './json-schema.ts';
 export { CONFIG_FILE, checkConfig, type LoadedConfig, type LoadOptions, loadConfig, type NamedText } from './load.ts';
 export { formatProblem, hasErrors, nearest, type Problem } from './problem.ts';
