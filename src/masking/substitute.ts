@@ -1,0 +1,174 @@
+import type { CatalogSnapshot } from '../model/catalog.ts';
+import type { HiddenRelations, MaskedRelation } from '../model/mask.ts';
+import type { Refusal } from '../model/refusal.ts';
+import type { Hazard, RelationSite, Script, SqlStatement } from '../model/statement.ts';
+
+export interface Substituted {
+  readonly text: string;
+  readonly changed: boolean;
+  /** 1-based character position in `text` → the one in the client's own text to which it belongs. */
+  originalPosition(position: number): number;
+}
+
+/** Replace the bytes from `start` up to `end`. */
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Alias of the base relation inside the derived table; mask expressions name bare columns, so it only has to be unlikely as a column. */
+const INNER = 'gatehouse_source';
+
+/**
+ * Rewrites a script for one principal: every reference to a relation with hidden columns becomes a derived table in which those
+ * columns are expressions. Bytes outside the replaced references stay as they are. Pure; knows no grammar, only the byte offsets
+ * that the analyser found. A hazard that applies to this principal becomes a refusal.
+ */
+export function substitute(
+  script: Script,
+  hidden: HiddenRelations,
+  _catalog?: CatalogSnapshot,
+): Substituted | { readonly refusal: Refusal } {
+  const edits: Edit[] = [];
+  for (const statement of script.statements) {
+    const hazard = statement.hazards.find((candidate) => applies(candidate, hidden));
+    if (hazard) return { refusal: refusalOf(hazard) };
+    collect(statement, hidden, edits);
+  }
+  if (edits.length === 0) return unchanged(script.text);
+  return apply(script.text, edits);
+}
+
+/** Whether a hazard of a statement stands in the way of a principal from whom these relations' columns are hidden. */
+function applies(hazard: Hazard, hidden: HiddenRelations): boolean {
+  switch (hazard.applies) {
+    case 'everyone':
+      return true;
+    case 'hidden-anywhere':
+      return hidden.size > 0;
+    case 'hidden-here':
+      return (hazard.relations ?? []).some((oid) => {
+        const masked = hidden.get(oid);
+        if (!masked) return false;
+        const { columns } = hazard;
+        return columns === undefined || [...masked.expressions.keys()].some((column) => columns.has(column));
+      });
+  }
+}
+
+function refusalOf(hazard: Hazard): Refusal {
+  return {
+    code: hazard.applies === 'everyone' ? 'statement-opaque' : 'statement-unmaskable',
+    message: hazard.message,
+    detail: `gatehouse: ${hazard.code}`,
+    ...(hazard.sqlstate === undefined ? {} : { sqlstate: hazard.sqlstate }),
+    ...(hazard.position === undefined ? {} : { position: hazard.position }),
+  };
+}
+
+function collect(statement: SqlStatement, hidden: HiddenRelations, edits: Edit[]): void {
+  for (const site of statement.sites) {
+    const masked = hidden.get(site.relation);
+    if (!masked || masked.expressions.size === 0 || site.form === 'target' || site.form === 'behind') continue;
+    edits.push({ start: site.start, end: site.end, text: replacement(site, masked) });
+    if (site.sampleRange) edits.push({ ...site.sampleRange, text: '' });
+  }
+  for (const qualifier of statement.qualifiers) {
+    if (hidden.has(qualifier.relation)) edits.push({ start: qualifier.start, end: qualifier.end, text: '' });
+  }
+  for (const repair of statement.repairs) {
+    if (hidden.has(repair.relation)) edits.push({ start: repair.at, end: repair.at, text: repair.text });
+  }
+}
+
+function replacement(site: RelationSite, masked: MaskedRelation): string {
+  const alias = site.hasAlias ? '' : ` ${quoted(site.correlationName)}`;
+  const derived = `(${derivedTable(site, masked)})${alias}`;
+  switch (site.form) {
+    case 'table-command':
+      return `SELECT * FROM ${derived}`;
+    case 'copy': {
+      const listed = site.copyColumns ?? [];
+      // COPY of a whole table leaves generated columns out. https://www.postgresql.org/docs/current/sql-copy.html
+      const columns =
+        listed.length > 0
+          ? listed
+          : masked.relation.columns.filter((column) => !column.generated).map((column) => column.name);
+      return `(SELECT ${columns.map(quoted).join(', ')} FROM ${derived})`;
+    }
+    default:
+      return derived;
+  }
+}
+
+function derivedTable(site: RelationSite, masked: MaskedRelation): string {
+  const { relation, expressions } = masked;
+  const outputs = relation.columns.map((column) => {
+    const expression = expressions.get(column.name);
+    const name = quoted(column.name);
+    return expression === undefined ? name : `${expression} AS ${name}`;
+  });
+  for (const column of site.systemColumns) outputs.push(`${INNER}.${quoted(column)}`);
+  // COPY reads the named table alone, without its children.
+  const only = site.only || (site.form === 'copy' && relation.kind === 'table') ? 'ONLY ' : '';
+  const sample = site.sample === undefined ? '' : ` ${site.sample}`;
+  return `SELECT ${outputs.join(', ')} FROM ${only}${quoted(relation.schema)}.${quoted(relation.name)} ${INNER}${sample}`;
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function unchanged(text: string): Substituted {
+  return { text, changed: false, originalPosition: (position) => position };
+}
+
+function apply(text: string, edits: readonly Edit[]): Substituted {
+  const ordered = [...edits].sort((a, b) => a.start - b.start || a.end - b.end);
+  const bytes = Buffer.from(text, 'utf8');
+  const parts: string[] = [];
+  /** Where kept pieces begin, in characters of the new and of the old text, and how long they are. */
+  const pieces: { readonly fresh: number; readonly old: number; readonly length: number }[] = [];
+  let at = 0;
+  let fresh = 0;
+  let old = 0;
+  const keep = (end: number): void => {
+    const piece = bytes.toString('utf8', at, end);
+    const length = characters(piece);
+    pieces.push({ fresh, old, length });
+    parts.push(piece);
+    fresh += length;
+    old += length;
+  };
+  for (const edit of ordered) {
+    // An edit inside an already replaced range cannot happen for well-formed sites; keeping the first is the masked one.
+    if (edit.start < at) continue;
+    keep(edit.start);
+    parts.push(edit.text);
+    fresh += characters(edit.text);
+    old += characters(bytes.toString('utf8', edit.start, edit.end));
+    at = edit.end;
+  }
+  keep(bytes.length);
+  return {
+    text: parts.join(''),
+    changed: true,
+    originalPosition: (position) => {
+      let best = 1;
+      for (const piece of pieces) {
+        const into = position - 1 - piece.fresh;
+        if (into < 0) break;
+        best = piece.old + Math.min(into, piece.length) + 1;
+      }
+      return best;
+    },
+  };
+}
+
+/** PostgreSQL counts characters, not UTF-16 units. */
+function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}

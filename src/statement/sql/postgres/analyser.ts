@@ -1,0 +1,353 @@
+import { createHash } from 'node:crypto';
+import type { CatalogFunction, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import type { OpaqueStatement, Script, SqlStatement } from '../../../model/statement.ts';
+import { StatementError } from './errors.ts';
+import { Facts } from './facts.ts';
+import { Grammar } from './grammar.ts';
+import { Tokens } from './lexer.ts';
+import { Names } from './names.ts';
+import { nesting } from './nesting.ts';
+import { type Inner, Reader } from './reader.ts';
+import { type Outline, readStatement, type SessionObjects } from './statements.ts';
+import { as, number, part, type Tree, tagged } from './tree.ts';
+
+export interface World {
+  readonly catalog: CatalogSnapshot;
+  readonly session: SessionContext;
+  /** Name of the connection, as policies know it. */
+  readonly connection: string;
+  readonly objects: SessionObjects;
+}
+
+export interface StatementAnalyser {
+  /**
+   * Parses, resolves names against catalog and session, classifies. Total: what cannot be understood comes back as opaque. Effects of
+   * one statement of the script on names (SET search_path, CREATE TEMP …) are followed for the next ones.
+   */
+  analyse(text: string, world: World): Script | OpaqueStatement;
+}
+
+export interface AnalyserLimits {
+  /** UTF-8 bytes of a script; 1 MiB by default. */
+  readonly maxBytes?: number;
+  /** Nesting and operator chains, as `nesting` counts them; 1000 by default. */
+  readonly maxDepth?: number;
+}
+
+/** How deep functions may call functions before their reading is given up. */
+const MAX_FUNCTION_DEPTH = 16;
+
+/** Loads the grammar. Throws StatementError when it is missing or a limit makes no sense. */
+export async function createAnalyser(limits: AnalyserLimits = {}): Promise<StatementAnalyser> {
+  const { maxBytes = 1_048_576, maxDepth = 1000 } = limits;
+  if (!(maxBytes > 0) || !(maxDepth > 0)) {
+    throw new StatementError('ERR_STATEMENT_BAD_LIMIT', 'Limits of a statement must be positive numbers.');
+  }
+  return new PostgresAnalyser(await Grammar.load(), maxBytes, maxDepth);
+}
+
+/** The grammar behind an analyser made by `createAnalyser`, for what else reads SQL in this room. */
+export function grammarOf(analyser: StatementAnalyser): PostgresAnalyser | undefined {
+  return analyser instanceof PostgresAnalyser ? analyser : undefined;
+}
+
+export class PostgresAnalyser implements StatementAnalyser {
+  readonly grammar: Grammar;
+  readonly #maxBytes: number;
+  readonly #maxDepth: number;
+
+  constructor(grammar: Grammar, maxBytes: number, maxDepth: number) {
+    this.grammar = grammar;
+    this.#maxBytes = maxBytes;
+    this.#maxDepth = maxDepth;
+  }
+
+  analyse(text: string, world: World): Script | OpaqueStatement {
+    try {
+      return this.#analyse(text, world);
+    } catch {
+      return opaque(
+        text,
+        'parser-failure',
+        'The gateway could not judge this statement, so it is not forwarded.',
+        '54001',
+      );
+    }
+  }
+
+  #analyse(text: string, world: World): Script | OpaqueStatement {
+    if (text.includes('\0')) {
+      return opaque(
+        text,
+        'nul-byte',
+        'The statement holds a NUL byte, which may hide a part of it. Remove it.',
+        '22021',
+      );
+    }
+    if (!text.isWellFormed()) {
+      return opaque(text, 'encoding', 'The statement is not valid Unicode text. Send it as UTF-8.', '22021');
+    }
+    const bytes = Buffer.from(text, 'utf8');
+    if (bytes.length > this.#maxBytes) {
+      return opaque(
+        text,
+        'too-large',
+        `The statement has ${bytes.length} bytes; the gateway takes at most ${this.#maxBytes}. Split it, or use COPY … FROM STDIN or parameters for bulk data.`,
+        '54000',
+      );
+    }
+    const tokens = new Tokens(bytes);
+    if (tokens.backslashInPlainString && !world.session.standardConformingStrings) {
+      return opaque(
+        text,
+        'syntax',
+        "With standard_conforming_strings off, a backslash in a plain string could hide a part of the statement. Use E'…' strings or switch it on.",
+        '42601',
+      );
+    }
+    if (nesting(tokens) > this.#maxDepth) {
+      return opaque(
+        text,
+        'too-deep',
+        `The statement is nested more than ${this.#maxDepth} levels deep. Simplify it.`,
+        '54001',
+      );
+    }
+    const parsed = this.grammar.parse(text);
+    if (!parsed.ok) {
+      return parsed.syntax
+        ? {
+            ...opaque(text, 'syntax', parsed.message, '42601'),
+            ...(parsed.position > 0 ? { position: parsed.position } : {}),
+          }
+        : opaque(text, 'parser-failure', parsed.message, '54001');
+    }
+    const names = new Names(world.catalog, world.session);
+    const objects = new ScriptObjects(world.objects);
+    const statements: SqlStatement[] = [];
+    for (const raw of parsed.statements) {
+      const statement = this.#statement(raw, text, tokens, names, world, objects);
+      objects.follow(statement);
+      statements.push(statement);
+    }
+    if (statements.length === 0) statements.push(emptyStatement(text, bytes.length));
+    return { text, statements };
+  }
+
+  #statement(
+    raw: Tree,
+    text: string,
+    tokens: Tokens,
+    names: Names,
+    world: World,
+    objects: SessionObjects,
+  ): SqlStatement {
+    const from = number(raw, 'stmt_location') ?? 0;
+    const length = number(raw, 'stmt_len') ?? tokens.bytes.length - from;
+    const [start, end] = trimmed(tokens.bytes, from, from + length);
+    const own = start === 0 && end === tokens.bytes.length ? text : tokens.bytes.toString('utf8', start, end);
+    const facts = new Facts();
+    const inner = this.#inner(names, world, new Set());
+    const reader = new Reader({ facts, names, connection: world.connection, inner, tokens });
+    const outline = readStatement(part(raw, 'stmt'), reader, objects);
+    return finished(facts, outline, own, start, end, this.#fingerprint(own));
+  }
+
+  #fingerprint(text: string): string {
+    return createHash('sha256')
+      .update(this.grammar.normalise(text) ?? text)
+      .digest('hex');
+  }
+
+  /** Judges SQL behind function names and inside strings with the names of this moment. */
+  #inner(names: Names, world: World, running: ReadonlySet<number>): Inner {
+    const readAll = (
+      nodes: readonly unknown[],
+      scope: Names,
+      outer: Facts,
+      within: ReadonlySet<number>,
+      onlyReads: boolean,
+    ): boolean => {
+      for (const node of nodes) {
+        const facts = new Facts();
+        const reader = new Reader({
+          facts,
+          names: scope,
+          connection: world.connection,
+          inner: this.#inner(scope, world, within),
+          tokens: undefined,
+        });
+        readStatement(node, reader, NO_OBJECTS);
+        if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return false;
+        if (onlyReads && tagged(node)?.[0] !== 'SelectStmt') return false;
+        outer.include(facts);
+        outer.hazards.push(...functionReads(facts));
+      }
+      return true;
+    };
+    return {
+      body: (fn: CatalogFunction, facts: Facts): boolean => {
+        if (running.has(fn.oid)) return true;
+        if (running.size >= MAX_FUNCTION_DEPTH) return false;
+        const nodes = this.#bodyStatements(fn.source ?? '');
+        if (!nodes) return false;
+        const scope = fn.searchPath ? names.under(fn.searchPath) : names;
+        return readAll(nodes, scope, facts, new Set(running).add(fn.oid), false);
+      },
+      sql: (text: string, facts: Facts): boolean => {
+        if (running.size >= MAX_FUNCTION_DEPTH) return false;
+        const parsed = this.grammar.parse(text);
+        if (!parsed.ok || text.includes('\0')) return false;
+        return readAll(
+          parsed.statements.map((raw) => part(raw, 'stmt')),
+          names,
+          facts,
+          new Set(running).add(-1 - running.size),
+          true,
+        );
+      },
+    };
+  }
+
+  #bodyStatements(source: string): readonly unknown[] | undefined {
+    if (nesting(new Tokens(Buffer.from(source, 'utf8'))) > this.#maxDepth) return undefined;
+    if (/^\s*(BEGIN\s+ATOMIC|RETURN)\b/i.test(source)) {
+      const parsed = this.grammar.parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${source}`);
+      const body = parsed.ok
+        ? part(as(part(parsed.statements[0], 'stmt'), 'CreateFunctionStmt'), 'sql_body')
+        : undefined;
+      return body === undefined ? undefined : bodyParts(body);
+    }
+    const parsed = this.grammar.parse(source);
+    return parsed.ok ? parsed.statements.map((raw) => part(raw, 'stmt')) : undefined;
+  }
+}
+
+/** The statements of BEGIN ATOMIC … END (a list of lists), or the expression of RETURN as a query. */
+function bodyParts(body: unknown): readonly unknown[] {
+  const node = tagged(body);
+  if (node?.[0] === 'List') {
+    const items = part(node[1], 'items');
+    return Array.isArray(items) ? items.flatMap(bodyParts) : [];
+  }
+  if (node?.[0] === 'ReturnStmt') {
+    return [
+      {
+        SelectStmt: {
+          targetList: [{ ResTarget: { val: part(node[1], 'returnval') } }],
+          limitOption: 'LIMIT_OPTION_DEFAULT',
+        },
+      },
+    ];
+  }
+  return [body];
+}
+
+/** What a function or a query in a string reads is seen by the statement as it really is. */
+function functionReads(facts: Facts) {
+  return facts.finishedSites().map((site) => ({
+    code: 'function-reads',
+    message: 'A function or a query in a string reads columns that are masked for you. Query the relation directly.',
+    applies: 'hidden-here' as const,
+    relations: [site.relation],
+    ...(site.columns === 'all' ? {} : { columns: site.columns }),
+  }));
+}
+
+const NO_OBJECTS: SessionObjects = { prepared: () => undefined, cursor: () => undefined };
+
+/** Prepared statements and cursors as the script's own statements make and remove them. */
+class ScriptObjects implements SessionObjects {
+  readonly #session: SessionObjects;
+  readonly #made = {
+    'prepared-statement': new Map<string, SqlStatement | undefined>(),
+    cursor: new Map<string, SqlStatement | undefined>(),
+  };
+  readonly #forgotten = { 'prepared-statement': false, cursor: false };
+
+  constructor(session: SessionObjects) {
+    this.#session = session;
+  }
+
+  prepared(name: string): SqlStatement | undefined {
+    return this.#find('prepared-statement', name, () => this.#session.prepared(name));
+  }
+
+  cursor(name: string): SqlStatement | undefined {
+    return this.#find('cursor', name, () => this.#session.cursor(name));
+  }
+
+  #find(
+    kind: 'prepared-statement' | 'cursor',
+    name: string,
+    otherwise: () => SqlStatement | undefined,
+  ): SqlStatement | undefined {
+    if (this.#made[kind].has(name)) return this.#made[kind].get(name);
+    return this.#forgotten[kind] ? undefined : otherwise();
+  }
+
+  follow(statement: SqlStatement): void {
+    for (const { kind, act, name } of statement.objects) {
+      if (act === 'create') this.#made[kind].set(name, statement);
+      else if (act === 'remove') this.#made[kind].set(name, undefined);
+      else if (act === 'remove-all') {
+        this.#made[kind].clear();
+        this.#forgotten[kind] = true;
+      }
+    }
+  }
+}
+
+function finished(
+  facts: Facts,
+  outline: Outline,
+  text: string,
+  start: number,
+  end: number,
+  fingerprint: string,
+): SqlStatement {
+  return {
+    kind: 'sql',
+    verb: outline.verb,
+    effect: facts.effect,
+    start,
+    end,
+    text,
+    fingerprint,
+    questions: facts.questions,
+    sites: facts.finishedSites(),
+    qualifiers: facts.qualifiers,
+    repairs: facts.repairs,
+    hazards: facts.finishedHazards(),
+    objects: facts.objects,
+    returnsRows: outline.returnsRows,
+    changesContext: facts.changesContext,
+    changesCatalog: facts.changesCatalog,
+    hasWhere: outline.hasWhere,
+  };
+}
+
+function emptyStatement(text: string, size: number): SqlStatement {
+  const facts = new Facts();
+  return finished(
+    facts,
+    { verb: 'empty', returnsRows: false, hasWhere: true },
+    text,
+    0,
+    size,
+    createHash('sha256').digest('hex'),
+  );
+}
+
+function trimmed(bytes: Buffer, from: number, to: number): [number, number] {
+  const isSpace = (byte: number | undefined): boolean => byte === 32 || (byte !== undefined && byte >= 9 && byte <= 13);
+  let start = from;
+  let end = to;
+  while (start < end && isSpace(bytes[start])) start++;
+  while (end > start && isSpace(bytes[end - 1])) end--;
+  return [start, end];
+}
+
+function opaque(text: string, why: OpaqueStatement['why'], message: string, sqlstate: string): OpaqueStatement {
+  return { kind: 'opaque', text, why, message, sqlstate };
+}

@@ -1,0 +1,147 @@
+import type { Action, ResourceRef } from '../../../model/access.ts';
+import type { CatalogRelation, Oid } from '../../../model/catalog.ts';
+import type { AccessQuestion, Hazard, RelationSite, SessionObject, StatementEffect } from '../../../model/statement.ts';
+import { echoedColumns } from './built-ins.ts';
+import type { Range } from './places.ts';
+
+/** https://www.postgresql.org/docs/current/ddl-system-columns.html */
+const SYSTEM_COLUMNS = ['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'];
+
+/** A relation reference while its statement is still being read. */
+export interface SiteDraft {
+  readonly relation: CatalogRelation;
+  readonly start: number;
+  readonly end: number;
+  readonly form: RelationSite['form'];
+  readonly correlationName: string;
+  readonly hasAlias: boolean;
+  readonly only: boolean;
+  readonly sample?: string;
+  readonly sampleRange?: Range;
+  readonly copyColumns?: readonly string[];
+  /** A star, a whole-row reference or the like: every column can be seen. */
+  all: boolean;
+  /** For targets: columns that expressions of the statement read from the raw row. */
+  readonly raw: Set<string>;
+  rawAll: boolean;
+}
+
+/** A system or extension relation whose columns may echo values of other relations. */
+export interface EchoDraft {
+  readonly name: string;
+  readonly correlationName: string;
+  all: boolean;
+}
+
+/** Everything found out about one statement (or about the body of a function) so far. */
+export class Facts {
+  readonly questions: AccessQuestion[] = [];
+  readonly #asked = new Set<string>();
+  readonly hazards: Hazard[] = [];
+  readonly sites: SiteDraft[] = [];
+  readonly behind: RelationSite[] = [];
+  readonly echoes: EchoDraft[] = [];
+  readonly qualifiers: { start: number; end: number; relation: Oid }[] = [];
+  readonly repairs: { at: number; text: string; relation: Oid }[] = [];
+  readonly objects: SessionObject[] = [];
+  /** Every identifier that stands anywhere in an expression. */
+  readonly identifiers = new Set<string>();
+  effect: StatementEffect = 'session';
+  changesContext = false;
+  changesCatalog = false;
+
+  ask(action: Action, resource: ResourceRef): void {
+    const key = JSON.stringify([action, resource]);
+    if (this.#asked.has(key)) return;
+    this.#asked.add(key);
+    this.questions.push({ action, resource });
+  }
+
+  /** `change` wins over `read`, `read` over `session`. */
+  raise(effect: StatementEffect): void {
+    if (effect === 'change' || this.effect === 'session') this.effect = effect;
+  }
+
+  /** Takes over what another statement or a function body does when this one runs it. */
+  include(inner: Facts): void {
+    for (const { action, resource } of inner.questions) this.ask(action, resource);
+    this.hazards.push(...inner.finishedHazards());
+    this.behind.push(...inner.finishedSites().map(behind));
+    this.raise(inner.effect);
+    this.changesContext ||= inner.changesContext;
+    this.changesCatalog ||= inner.changesCatalog;
+  }
+
+  finishedSites(): RelationSite[] {
+    return [...this.sites.map((draft) => this.#finish(draft)), ...this.behind];
+  }
+
+  #finish(draft: SiteDraft): RelationSite {
+    const { relation } = draft;
+    const own = new Set<string>();
+    for (const column of relation.columns) {
+      if (this.identifiers.has(column.name)) own.add(column.name);
+    }
+    const stored = relation.kind !== 'view' && relation.kind !== 'sequence';
+    const columns = draft.form === 'target' ? (draft.rawAll ? 'all' : draft.raw) : draft.all ? 'all' : own;
+    return {
+      relation: relation.oid,
+      start: draft.start,
+      end: draft.end,
+      form: draft.form,
+      correlationName: draft.correlationName,
+      hasAlias: draft.hasAlias,
+      only: draft.only,
+      ...(draft.sample === undefined ? {} : { sample: draft.sample }),
+      ...(draft.sampleRange === undefined ? {} : { sampleRange: draft.sampleRange }),
+      ...(draft.copyColumns === undefined ? {} : { copyColumns: draft.copyColumns }),
+      systemColumns: stored ? SYSTEM_COLUMNS.filter((name) => this.identifiers.has(name) && !own.has(name)) : [],
+      columns,
+    };
+  }
+
+  /** The hazards found on the way and those that follow from how targets and echoing views are used. */
+  finishedHazards(): Hazard[] {
+    const hazards = [...this.hazards];
+    for (const draft of this.sites) {
+      if (draft.form !== 'target' || (!draft.rawAll && draft.raw.size === 0)) continue;
+      hazards.push({
+        code: 'raw-target-column',
+        message:
+          `This statement writes to ${draft.relation.schema}.${draft.relation.name} and uses columns of it in an expression ` +
+          'that you may only see masked. Leave them out of WHERE, RETURNING and the right-hand sides.',
+        applies: 'hidden-here',
+        relations: [draft.relation.oid],
+        ...(draft.rawAll ? {} : { columns: draft.raw }),
+      });
+    }
+    for (const echo of this.echoes) {
+      const columns = echoedColumns(echo.name);
+      if (columns === undefined) continue;
+      if (columns !== 'all' && !echo.all && !columns.some((column) => this.identifiers.has(column))) continue;
+      hazards.push({
+        code: 'echoing-relation',
+        message: `${echo.name} shows values or statements of other relations, which may hold what is masked for you. Leave ${
+          columns === 'all' ? 'it' : columns.join(', ')
+        } out, or ask for access to the unmasked data.`,
+        applies: 'hidden-anywhere',
+      });
+    }
+    return hazards;
+  }
+}
+
+/** A site of a statement that is run by name: same relation and columns, no text here. */
+export function behind(site: RelationSite): RelationSite {
+  return {
+    relation: site.relation,
+    start: 0,
+    end: 0,
+    form: 'behind',
+    correlationName: site.correlationName,
+    hasAlias: site.hasAlias,
+    only: site.only,
+    systemColumns: [],
+    columns: site.columns,
+  };
+}

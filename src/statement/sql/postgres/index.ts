@@ -1,0 +1,3 @@
+export { type AnalyserLimits, createAnalyser, type StatementAnalyser, type World } from './analyser.ts';
+export { StatementError, type StatementErrorCode } from './errors.ts';
+export type { SessionObjects } from './statements.ts';

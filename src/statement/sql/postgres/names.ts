@@ -1,0 +1,230 @@
+import type { CatalogRelation, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import { type CatalogIndex, indexOf } from './catalog-index.ts';
+import { type Tree, text } from './tree.ts';
+
+/** A relation name as a statement writes it. */
+export interface RelationName {
+  readonly catalog: string | undefined;
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+export function relationName(rangeVar: Tree): RelationName {
+  return {
+    catalog: text(rangeVar, 'catalogname'),
+    schema: text(rangeVar, 'schemaname'),
+    name: text(rangeVar, 'relname') ?? '',
+  };
+}
+
+export type Resolved =
+  | { readonly kind: 'relation'; readonly relation: CatalogRelation }
+  /** Lives in this session only. */
+  | { readonly kind: 'temporary'; readonly name: string }
+  | { readonly kind: 'system'; readonly schema: string; readonly name: string }
+  /** Made earlier in the same script: not in the snapshot yet. */
+  | { readonly kind: 'new'; readonly schema: string; readonly name: string }
+  | { readonly kind: 'undefined' }
+  /** The script changed the search path to something only the server knows. */
+  | { readonly kind: 'unknown-path' }
+  | { readonly kind: 'other-database' };
+
+export const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
+
+interface State {
+  /** Schemas in order, implicit ones included; undefined when only the server knows. */
+  path: readonly string[] | undefined;
+  temporaryAdded: ReadonlySet<string>;
+  temporaryDropped: ReadonlySet<string>;
+  /** `schema\0name` */
+  added: ReadonlySet<string>;
+  dropped: ReadonlySet<string>;
+  /** Something happened to the catalog that is not followed by name. */
+  catalogUncertain: boolean;
+  /** A path set with SET LOCAL ends with the transaction; this one holds afterwards. */
+  afterTransaction: readonly string[] | undefined;
+}
+
+/**
+ * What names mean at one point of a script: the session as it was when the script arrived, and what the script's statements have
+ * done since.
+ */
+export class Names {
+  readonly catalog: CatalogSnapshot;
+  readonly index: CatalogIndex;
+  readonly session: SessionContext;
+  #state: State;
+  /** State at the BEGIN inside this script; undefined when the transaction began before it. */
+  #atBegin: State | undefined;
+
+  constructor(catalog: CatalogSnapshot, session: SessionContext) {
+    this.catalog = catalog;
+    this.index = indexOf(catalog);
+    this.session = session;
+    this.#state = {
+      path: session.searchPath,
+      temporaryAdded: new Set(),
+      temporaryDropped: new Set(),
+      added: new Set(),
+      dropped: new Set(),
+      catalogUncertain: false,
+      afterTransaction: undefined,
+    };
+  }
+
+  get path(): readonly string[] | undefined {
+    return this.#state.path;
+  }
+
+  get catalogUncertain(): boolean {
+    return this.#state.catalogUncertain;
+  }
+
+  /** The same names under another search path: for the body of a function. */
+  under(path: readonly string[]): Names {
+    const names = new Names(this.catalog, { ...this.session, searchPath: effectivePath(path, this.session) });
+    names.#state = { ...this.#state, path: names.#state.path };
+    return names;
+  }
+
+  isTemporarySchema(schema: string): boolean {
+    return schema === 'pg_temp' || schema === this.session.temporarySchema;
+  }
+
+  resolve(wanted: RelationName): Resolved {
+    if (wanted.catalog !== undefined && wanted.catalog !== this.catalog.database) return { kind: 'other-database' };
+    if (wanted.schema !== undefined) return this.#inSchema(wanted.schema, wanted.name) ?? { kind: 'undefined' };
+    if (this.hasTemporary(wanted.name)) return { kind: 'temporary', name: wanted.name };
+    const path = this.#state.path;
+    if (!path) {
+      return wanted.name.startsWith('pg_')
+        ? { kind: 'system', schema: 'pg_catalog', name: wanted.name }
+        : { kind: 'unknown-path' };
+    }
+    for (const schema of path) {
+      if (this.isTemporarySchema(schema)) continue;
+      if (schema === 'pg_catalog' && !this.index.knowsSystemRelations) continue;
+      const found = this.#inSchema(schema, wanted.name);
+      if (found) return found;
+    }
+    if (!this.index.knowsSystemRelations && wanted.name.startsWith('pg_')) {
+      return { kind: 'system', schema: 'pg_catalog', name: wanted.name };
+    }
+    return { kind: 'undefined' };
+  }
+
+  #inSchema(schema: string, name: string): Resolved | undefined {
+    if (this.isTemporarySchema(schema)) return this.hasTemporary(name) ? { kind: 'temporary', name } : undefined;
+    const key = `${schema}\0${name}`;
+    if (this.#state.added.has(key)) return { kind: 'new', schema, name };
+    if (this.#state.dropped.has(key)) return undefined;
+    const relation = this.index.relation(schema, name);
+    if (SYSTEM_SCHEMAS.has(schema)) {
+      return relation || !this.index.knowsSystemRelations || schema !== 'pg_catalog'
+        ? { kind: 'system', schema, name }
+        : undefined;
+    }
+    return relation ? { kind: 'relation', relation } : undefined;
+  }
+
+  hasTemporary(name: string): boolean {
+    if (this.#state.temporaryAdded.has(name)) return true;
+    if (this.#state.temporaryDropped.has(name)) return false;
+    return this.session.temporary.some((relation) => relation.name === name);
+  }
+
+  /** Schema in which an unqualified CREATE makes its object; undefined when only the server knows. */
+  creationSchema(): string | undefined {
+    return this.#state.path?.find((schema) => !SYSTEM_SCHEMAS.has(schema) && !this.isTemporarySchema(schema));
+  }
+
+  // What statements do to names.
+
+  addTemporary(name: string): void {
+    const { temporaryAdded, temporaryDropped } = this.#state;
+    this.#change({ temporaryAdded: withItem(temporaryAdded, name), temporaryDropped: without(temporaryDropped, name) });
+  }
+
+  dropTemporary(name: string): void {
+    const { temporaryAdded, temporaryDropped } = this.#state;
+    this.#change({ temporaryAdded: without(temporaryAdded, name), temporaryDropped: withItem(temporaryDropped, name) });
+  }
+
+  add(schema: string | undefined, name: string): void {
+    const place = schema ?? this.creationSchema();
+    if (place === undefined) {
+      this.#change({ catalogUncertain: true });
+      return;
+    }
+    const key = `${place}\0${name}`;
+    this.#change({ added: withItem(this.#state.added, key), dropped: without(this.#state.dropped, key) });
+  }
+
+  drop(schema: string, name: string): void {
+    const key = `${schema}\0${name}`;
+    this.#change({ added: without(this.#state.added, key), dropped: withItem(this.#state.dropped, key) });
+  }
+
+  becomeUncertain(): void {
+    this.#change({ catalogUncertain: true });
+  }
+
+  setPath(schemas: readonly string[] | undefined, local: boolean): void {
+    const before = this.#state.path;
+    const path = schemas && effectivePath(schemas, this.session);
+    this.#change({ path, afterTransaction: local ? (this.#state.afterTransaction ?? before) : undefined });
+  }
+
+  begin(): void {
+    this.#atBegin = this.#state;
+  }
+
+  commit(): void {
+    if (this.#state.afterTransaction !== undefined) {
+      this.#change({ path: this.#state.afterTransaction, afterTransaction: undefined });
+    } else if (!this.#atBegin) {
+      // A SET LOCAL sent before this script may end here.
+      this.#change({ path: undefined });
+    }
+    this.#atBegin = undefined;
+  }
+
+  rollback(): void {
+    if (this.#atBegin) this.#state = this.#atBegin;
+    else this.#change({ path: undefined, catalogUncertain: true });
+    this.#atBegin = undefined;
+  }
+
+  /** ROLLBACK TO: how far back it goes is not followed. */
+  rollbackToSavepoint(): void {
+    this.#change({ path: undefined, catalogUncertain: true });
+  }
+
+  #change(part: Partial<State>): void {
+    this.#state = { ...this.#state, ...part };
+  }
+}
+
+/** https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH */
+function effectivePath(schemas: readonly string[], session: SessionContext): readonly string[] {
+  const named = schemas
+    .map((schema) => (schema === '$user' ? session.currentUser : schema))
+    .map((schema) => (schema === 'pg_temp' ? (session.temporarySchema ?? 'pg_temp') : schema));
+  const implicit: string[] = [];
+  if (session.temporarySchema !== undefined && !named.includes(session.temporarySchema)) {
+    implicit.push(session.temporarySchema);
+  }
+  if (!named.includes('pg_catalog')) implicit.push('pg_catalog');
+  return [...implicit, ...named];
+}
+
+function withItem(set: ReadonlySet<string>, item: string): ReadonlySet<string> {
+  return new Set(set).add(item);
+}
+
+function without(set: ReadonlySet<string>, item: string): ReadonlySet<string> {
+  if (!set.has(item)) return set;
+  const rest = new Set(set);
+  rest.delete(item);
+  return rest;
+}
