@@ -71,8 +71,8 @@ export const statementQuery = z.strictObject({ ...pageQuery });
 export const statementList = z.object({ items: z.array(statement), next }).meta({ id: 'StatementList' });
 export type StatementList = z.infer<typeof statementList>;
 
-export const killSession = z
-  .strictObject({ reason: z.string().min(1).max(500).describe('Told to the client, and recorded') })
-  .meta({ id: 'KillSession' });
+export const killSession = z.strictObject({
+  reason: z.string().min(1).max(500).describe('Told to the client, and recorded'),
+});
 export const killedSession = z.object({ id: objectId, ended: z.literal(true) }).meta({ id: 'KilledSession' });
 export type KilledSession = z.infer<typeof killedSession>;

@@ -1,0 +1,22 @@
+export type { Access } from './access.ts';
+export { type ControlPlane, createControlPlane } from './control-plane.ts';
+export { ControlError, type ControlErrorCode } from './errors.ts';
+export { MetricsRegistry } from './metrics.ts';
+export { openapiText } from './openapi.ts';
+export type {
+  ConnectionInfo,
+  ControlPlaneOptions,
+  IndexedSession,
+  IndexedStatement,
+  IndexPage,
+  LabelRelation,
+  LabelsPort,
+  LedgerPort,
+  Log,
+  MetricsExposition,
+  PolicyPort,
+  SessionIndex,
+  SessionSearch,
+  TokenVerifier,
+} from './ports.ts';
+export type { RouteFacts } from './server.ts';

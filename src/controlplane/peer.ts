@@ -1,0 +1,28 @@
+import { BlockList, isIPv6 } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { FastifyRequest } from 'fastify';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Headers by which a proxy says that somebody else is behind it. */
+const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
+
+/** The address of the socket's other end. Headers are not asked: anybody can write them. */
+export function peerAddress(request: FastifyRequest): string {
+  const address = request.socket.remoteAddress ?? '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** The caller is on this machine, and is not a proxy speaking for somebody who is not. */
+export function isLocal(request: FastifyRequest): boolean {
+  if (FORWARDING.some((name) => request.headers[name] !== undefined)) return false;
+  const address = peerAddress(request);
+  return address !== '' && loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
+/** Nobody on the way could read the request: TLS ends here, or it never left the machine. */
+export function isPrivate(request: FastifyRequest): boolean {
+  return (request.socket as Partial<TLSSocket>).encrypted === true || isLocal(request);
+}

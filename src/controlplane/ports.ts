@@ -1,0 +1,175 @@
+import type { Approvals } from '../approval/index.ts';
+import type { CredentialStore } from '../identity/index.ts';
+import type { AccessRequest, Decision } from '../model/access.ts';
+import type { Metrics } from '../model/metrics.ts';
+import type { Principal } from '../model/principal.ts';
+import type { RecordSink } from '../model/record.ts';
+import type { SessionDirectory } from '../model/session-directory.ts';
+
+/** Who stands behind an OIDC token. MUST reject whatever is not fully verified. */
+export interface TokenVerifier {
+  verifyToken(token: string, now: number): Promise<Principal>;
+}
+
+export interface PolicyPort {
+  readonly version: string;
+  decide(request: AccessRequest): Decision;
+}
+
+/** One session as the index knows it. Times are milliseconds since the epoch. */
+export interface IndexedSession {
+  readonly id: string;
+  readonly principalId: string;
+  readonly principalName: string;
+  readonly principalKind: Principal['kind'];
+  readonly onBehalfOf?: string;
+  readonly connection: string;
+  readonly client: string;
+  readonly sourceIp: string;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly endReason?: string;
+  readonly statements: number;
+  readonly rows: number;
+  readonly refused: number;
+  readonly held: number;
+  readonly labels: readonly string[];
+}
+
+export interface IndexedStatement {
+  readonly leaf: number;
+  readonly at: number;
+  readonly text?: string;
+  readonly verb: string;
+  readonly decision: 'forward' | 'hold' | 'refuse';
+  readonly policies: readonly string[];
+  readonly reason?: string;
+  readonly tables: readonly string[];
+  readonly labels: readonly string[];
+  readonly rows?: number;
+  readonly durationMs?: number;
+  readonly outcome?: string;
+  readonly request?: string;
+}
+
+export interface SessionSearch {
+  /** Principal id or name, exactly. */
+  readonly person?: string;
+  /** Only this principal's own sessions; set by the control plane for callers who may see no others. */
+  readonly principalId?: string;
+  readonly connection?: string;
+  /** This label or one below it. */
+  readonly label?: string;
+  readonly decision?: 'forward' | 'hold' | 'refuse';
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface IndexPage<Item> {
+  readonly items: readonly Item[];
+  /** Where the next page goes on; absent at the end. */
+  readonly next?: string;
+}
+
+/** Sessions and statements, found again. Newest sessions first; statements in their order. */
+export interface SessionIndex {
+  search(search: SessionSearch, page: { limit: number; after?: string }): Promise<IndexPage<IndexedSession>>;
+  session(id: string): Promise<IndexedSession | undefined>;
+  statements(session: string, page: { limit: number; after?: string }): Promise<IndexPage<IndexedStatement>>;
+}
+
+export interface ConnectionInfo {
+  readonly name: string;
+  readonly protocol: 'postgres';
+  /** Where native clients reach it through the gateway. */
+  readonly endpoint: { readonly host: string; readonly port: number; readonly database: string; readonly tls: boolean };
+  readonly available?: boolean;
+}
+
+export interface LabelRelation {
+  readonly relation: string;
+  readonly kind: string;
+  readonly labels: readonly string[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly labels: readonly string[];
+    readonly from?: string;
+    readonly hidden: boolean;
+  }[];
+}
+
+export interface LabelsPort {
+  /** Reads the target's catalog anew and labels it. MUST reject when the target did not answer; the old view then stays. */
+  refresh(connection: string): Promise<{
+    readonly before?: string;
+    readonly after: string;
+    readonly relations: number;
+    readonly problems: readonly string[];
+  }>;
+  /** The view this principal has of a connection. */
+  effective(
+    connection: string,
+    principal: Principal,
+  ): Promise<{
+    readonly catalogVersion: string;
+    readonly takenAt: number;
+    readonly relations: readonly LabelRelation[];
+    readonly problems: readonly string[];
+  }>;
+}
+
+export interface LedgerPort {
+  status(): Promise<{
+    readonly origin: string;
+    readonly size: number;
+    readonly publishedSize: number;
+    readonly rootHash: string;
+    readonly checkpointAt?: number;
+    readonly verifierKey: string;
+    readonly failing?: string;
+  }>;
+  /** A published file by its tlog-tiles path, already checked against the grammar. */
+  read(path: string): Promise<Buffer | undefined>;
+}
+
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What an exposition of metrics needs; `MetricsRegistry` is one. */
+export interface MetricsExposition extends Metrics {
+  readonly contentType: string;
+  expose(): Promise<string>;
+}
+
+/** Everything the control plane needs, handed in by the composition root. Functions where a hot reload may change the answer. */
+export interface ControlPlaneOptions {
+  readonly identity: TokenVerifier;
+  readonly policy: () => PolicyPort;
+  readonly approvals: Approvals;
+  readonly sessionIndex: SessionIndex;
+  readonly sessions: SessionDirectory;
+  readonly credentials: CredentialStore;
+  readonly connections: () => readonly ConnectionInfo[];
+  readonly ledger: LedgerPort;
+  readonly labels: LabelsPort;
+  readonly sink: RecordSink;
+  readonly metrics: MetricsExposition;
+  /** Named checks; ready when every one answers true within two seconds. */
+  readonly health: Readonly<Record<string, () => boolean | Promise<boolean>>>;
+  readonly policyStatus?: () => { readonly loadedAt?: number; readonly refused?: string };
+  readonly log: Log;
+  /** Milliseconds since the epoch; the system's clock when absent. */
+  readonly clock?: () => number;
+  /** IANA name for `context.hour` and `context.weekday`; UTC when absent. */
+  readonly timeZone?: string;
+  /** Most seconds a session credential may live; half a day when absent, and never more. */
+  readonly maxCredentialSeconds?: number;
+  /** Session credentials may live on when the token they were made of has expired. Off when absent. */
+  readonly credentialsOutliveTokens?: boolean;
+  /** PEM. Without it, tokens are accepted from loopback only. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+}
