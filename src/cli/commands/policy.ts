@@ -1,0 +1,146 @@
+import { type Command, Option } from 'commander';
+import type { LoadedConfig } from '../../config/index.ts';
+import type { PolicySet } from '../../policy/index.ts';
+import { type Call, doing, wholeNumber } from '../call.ts';
+import { CliError } from '../errors.ts';
+import { plural } from '../terminal.ts';
+
+interface ExplainOptions {
+  readonly as: string;
+  readonly group: readonly string[];
+  readonly kind: string;
+  readonly action: string;
+  readonly connection?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly label: readonly string[];
+  readonly tableLabel: readonly string[];
+  readonly function?: string;
+  readonly rows?: number;
+  readonly approved?: boolean;
+}
+
+export function registerPolicy(program: Command): void {
+  const policy = program.command('policy').description('what is allowed, asked offline');
+  policy
+    .command('check')
+    .description('parse the policies and validate them against the schema')
+    .argument('[folder]', 'the folder with gatehouse.yaml', '.')
+    .action(
+      doing(async (call, folder: string) => {
+        const { set } = await policiesIn(folder);
+        call.terminal.result(
+          { ok: true, version: set.version, policies: set.policies.size },
+          (all) => `${plural(all.policies, 'policy', 'policies')} in order, ${all.version}`,
+        );
+      }),
+    );
+  policy
+    .command('test')
+    .description('run the *.test.yaml files next to the policies')
+    .argument('[folder]', 'the folder with gatehouse.yaml', '.')
+    .action(doing(test));
+  policy
+    .command('explain')
+    .description('what one question is answered with, and which policies decide')
+    .argument('[folder]', 'the folder with gatehouse.yaml', '.')
+    .requiredOption('--as <id>', 'who asks')
+    .addOption(many('--group <name...>', 'groups of who asks'))
+    .addOption(new Option('--kind <kind>', 'what asks').choices(['person', 'service', 'agent']).default('person'))
+    .requiredOption('--action <action>', 'connect, read, write, define, call, unmask, approve, …')
+    .option('--connection <name>', 'the connection')
+    .option('--table <schema.table>', 'quoted as in SQL')
+    .option('--column <name>', 'a column of --table')
+    .option('--function <schema.name>', 'a function')
+    .addOption(many('--label <label...>', 'labels of the column (or table, without --column); alone: the label itself'))
+    .addOption(many('--table-label <label...>', 'labels of the column’s table'))
+    .addOption(new Option('--rows <n>', 'rows that have left so far').argParser(wholeNumber('--rows')))
+    .option('--approved', 'as if consent had been given')
+    .action(doing(explain));
+}
+
+function many(flags: string, description: string): Option {
+  return new Option(flags, description).default([], 'none');
+}
+
+async function policiesIn(folder: string): Promise<{ set: PolicySet; loaded: LoadedConfig }> {
+  const { formatProblem, loadConfig } = await import('../../config/index.ts');
+  const result = await loadConfig(folder);
+  if ('problems' in result) {
+    const errors = result.problems.filter((problem) => problem.severity === 'error');
+    throw new CliError(
+      'ERR_CLI_FAILED',
+      `${plural(errors.length, 'mistake')} in ${folder}\n${errors.map(formatProblem).join('\n')}`,
+    );
+  }
+  const { loadPolicySet } = await import('../../policy/index.ts');
+  const policies = loadPolicySet(result.ok.policyFiles);
+  if ('problems' in policies) {
+    const lines = policies.problems.map(
+      ({ file, line, column, message, help }) => `${file}:${line}:${column}: ${message}\n  ${help}`,
+    );
+    throw new CliError('ERR_CLI_FAILED', lines.join('\n'));
+  }
+  return { set: policies.ok, loaded: result.ok };
+}
+
+async function test(call: Call<unknown>, folder: string): Promise<void> {
+  const { set, loaded } = await policiesIn(folder);
+  const { runPolicyTests } = await import('../../policy/index.ts');
+  const run = runPolicyTests(set, loaded.policyTests);
+  const failed = run.results.filter(({ passed }) => !passed);
+  const ok = failed.length === 0 && run.problems.length === 0;
+  call.terminal.result({ ok, ...run }, () =>
+    [
+      ...run.problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`),
+      ...run.results.map(
+        ({ passed, name, file, line, message }) =>
+          `${passed ? 'ok    ' : 'FAILED'} ${name} (${file}:${line})${message === undefined ? '' : `\n       ${message}`}`,
+      ),
+      ...(run.untested.length > 0 ? [`decided no case: ${run.untested.join(', ')}`] : []),
+      '',
+      `${run.results.length - failed.length} passed, ${failed.length} failed`,
+    ].join('\n'),
+  );
+  if (!ok) process.exitCode = 1;
+}
+
+async function explain(call: Call<ExplainOptions>, folder: string): Promise<void> {
+  const { set } = await policiesIn(folder);
+  const { explanationText, requestOf, writtenQuestionSchema } = await import('../../policy/index.ts');
+  const { options } = call;
+  const written = writtenQuestionSchema.safeParse({
+    as: { id: options.as, groups: options.group, kind: options.kind },
+    action: options.action,
+    on: resource(options),
+    context: { approved: options.approved === true, rows: options.rows ?? 0 },
+  });
+  if (!written.success) {
+    const [issue] = written.error.issues;
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      `${issue?.path.join('.')}: ${issue?.message}`,
+      'Run: gatehouse policy explain --help',
+    );
+  }
+  const explanation = set.explain(requestOf(written.data));
+  call.terminal.result(explanation, explanationText);
+  if (explanation.decision.effect !== 'forward') process.exitCode = 1;
+}
+
+function resource(options: ExplainOptions): Record<string, unknown> {
+  const { connection, table, column, label, tableLabel } = options;
+  if (connection === undefined) {
+    const [only] = label;
+    if (only !== undefined) return { label: only };
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      'the question is about nothing',
+      'Name --connection, or --label alone for unmask.',
+    );
+  }
+  if (options.function !== undefined) return { connection, function: options.function };
+  if (table === undefined) return { connection };
+  if (column === undefined) return { connection, table, labels: label };
+  return { connection, table, column, labels: label, table_labels: tableLabel };
+}
