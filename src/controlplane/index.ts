@@ -8,15 +8,14 @@ export type {
   ControlPlaneOptions,
   IndexedSession,
   IndexedStatement,
-  IndexPage,
   LabelRelation,
   LabelsPort,
   LedgerPort,
   Log,
   MetricsExposition,
   PolicyPort,
+  SessionFilter,
   SessionIndex,
-  SessionSearch,
   TokenVerifier,
 } from './ports.ts';
 export type { RouteFacts } from './server.ts';

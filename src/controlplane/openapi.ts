@@ -23,10 +23,10 @@ function unplugged(): ControlPlaneOptions {
   const settings = { expireSeconds: 1, grantSeconds: 1, reasonMinLength: 1 };
   const quiet = (): void => undefined;
   return {
-    identity: { verifyToken: rejects },
+    identity: () => ({ verifyToken: rejects }),
     policy: never,
     approvals: createApprovals({ store, sink, clock: Date.now, settings }),
-    sessionIndex: { search: rejects, session: rejects, statements: rejects },
+    sessionIndex: { listSessions: rejects, showSession: rejects },
     sessions: { list: never, terminate: rejects },
     credentials: { put: rejects, get: rejects, revoke: rejects, listFor: rejects, prune: rejects },
     connections: never,

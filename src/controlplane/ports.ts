@@ -19,16 +19,15 @@ export interface PolicyPort {
 /** One session as the index knows it. Times are milliseconds since the epoch. */
 export interface IndexedSession {
   readonly id: string;
-  readonly principalId: string;
-  readonly principalName: string;
-  readonly principalKind: Principal['kind'];
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly endReason?: string;
+  /** Absent when erased. */
+  readonly person?: { readonly id: string; readonly name: string; readonly kind: string };
   readonly onBehalfOf?: string;
   readonly connection: string;
   readonly client: string;
   readonly sourceIp: string;
-  readonly startedAt: number;
-  readonly endedAt?: number;
-  readonly endReason?: string;
   readonly statements: number;
   readonly rows: number;
   readonly refused: number;
@@ -37,45 +36,54 @@ export interface IndexedSession {
 }
 
 export interface IndexedStatement {
+  /** Index of its record in the ledger. */
   readonly leaf: number;
   readonly at: number;
+  /** Absent when erased. */
   readonly text?: string;
   readonly verb: string;
   readonly decision: 'forward' | 'hold' | 'refuse';
   readonly policies: readonly string[];
+  readonly code?: string;
   readonly reason?: string;
   readonly tables: readonly string[];
   readonly labels: readonly string[];
+  /** Masked columns. */
+  readonly masked: number;
+  readonly approval?: string;
   readonly rows?: number;
   readonly durationMs?: number;
   readonly outcome?: string;
-  readonly request?: string;
+  readonly sqlstate?: string;
 }
 
-export interface SessionSearch {
+export interface SessionFilter {
   /** Principal id or name, exactly. */
   readonly person?: string;
-  /** Only this principal's own sessions; set by the control plane for callers who may see no others. */
-  readonly principalId?: string;
+  readonly kind?: 'person' | 'service' | 'agent';
+  readonly onBehalfOf?: string;
   readonly connection?: string;
+  readonly since?: number;
+  readonly until?: number;
   /** This label or one below it. */
   readonly label?: string;
   readonly decision?: 'forward' | 'hold' | 'refuse';
-  readonly since?: number;
-  readonly until?: number;
+  /** Part of a statement's text. */
+  readonly text?: string;
+  readonly table?: string;
+  readonly limit?: number;
+  readonly cursor?: string;
 }
 
-export interface IndexPage<Item> {
-  readonly items: readonly Item[];
-  /** Where the next page goes on; absent at the end. */
-  readonly next?: string;
-}
-
-/** Sessions and statements, found again. Newest sessions first; statements in their order. */
+/** Sessions and statements, found again. Newest sessions first; statements in their order. Implemented in `storage`. */
 export interface SessionIndex {
-  search(search: SessionSearch, page: { limit: number; after?: string }): Promise<IndexPage<IndexedSession>>;
-  session(id: string): Promise<IndexedSession | undefined>;
-  statements(session: string, page: { limit: number; after?: string }): Promise<IndexPage<IndexedStatement>>;
+  listSessions(
+    filter: SessionFilter,
+  ): Promise<{ readonly sessions: readonly IndexedSession[]; readonly next?: string }>;
+  /** Undefined when no record names such a session. */
+  showSession(
+    id: string,
+  ): Promise<{ readonly session: IndexedSession; readonly statements: readonly IndexedStatement[] } | undefined>;
 }
 
 export interface ConnectionInfo {
@@ -147,7 +155,7 @@ export interface MetricsExposition extends Metrics {
 
 /** Everything the control plane needs, handed in by the composition root. Functions where a hot reload may change the answer. */
 export interface ControlPlaneOptions {
-  readonly identity: TokenVerifier;
+  readonly identity: () => TokenVerifier;
   readonly policy: () => PolicyPort;
   readonly approvals: Approvals;
   readonly sessionIndex: SessionIndex;

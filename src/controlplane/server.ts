@@ -111,7 +111,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       return;
     }
     request.principal = await authenticate(request, {
-      identity: options.identity,
+      identity: options.identity(),
       credentials: options.credentials,
       limit,
       clock,
@@ -194,7 +194,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withoutUnused(jsonSchemaTransformObject(document)),
   });
   const room: Room = { ...options, clock, gate };
   void server.register(async (scope) => {
@@ -211,6 +211,19 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
     }
   });
   return { server, routes };
+}
+
+/** The description without the schemas nothing refers to: each is made twice, for what is sent and what is received. */
+function withoutUnused<Description>(document: Description): Description {
+  const schemas = (document as { components?: { schemas?: Record<string, unknown> } }).components?.schemas ?? {};
+  for (let before = -1; before !== Object.keys(schemas).length; ) {
+    before = Object.keys(schemas).length;
+    const text = JSON.stringify(document);
+    for (const name of Object.keys(schemas)) {
+      if (!text.includes(`"#/components/schemas/${name}"`)) delete schemas[name];
+    }
+  }
+  return document;
 }
 
 const METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'PATCH', 'OPTIONS']);

@@ -9,7 +9,8 @@ export interface LiveSession {
   readonly sourceIp: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  readonly state: 'authenticating' | 'idle' | 'active' | 'waiting-for-approval' | 'closing';
+  /** `active` when absent. */
+  readonly state?: 'authenticating' | 'idle' | 'active' | 'waiting-for-approval' | 'closing';
   readonly statements: number;
   readonly rows: number;
 }

@@ -30,7 +30,12 @@ export const pageQuery = {
   after: z.string().min(1).max(200).optional().describe('`next` of the page before'),
 };
 
-export const next = z.string().optional().describe('Pass as `after` for the next page; absent on the last one');
+export const next = z
+  .string()
+  .optional()
+  .describe(
+    'Pass as `after` for the next page; absent on the last one. A page may hold fewer items than asked for, even none',
+  );
 
 export const person = z
   .object({ id: z.string(), name: z.string(), kind: z.enum(['person', 'service', 'agent']) })

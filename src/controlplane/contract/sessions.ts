@@ -6,7 +6,7 @@ export const decisionWord = z.enum(['forward', 'hold', 'refuse']);
 export const session = z
   .object({
     id: objectId,
-    principal: person,
+    principal: person.optional().describe('Absent when it was erased'),
     onBehalfOf: z.string().optional(),
     connection: z.string(),
     client: z.string(),
@@ -35,12 +35,15 @@ export const statement = z
     verb: z.string(),
     decision: decisionWord,
     policies: z.array(z.string()),
+    code: z.string().optional().describe('Refusal code'),
     reason: z.string().optional(),
     tables: z.array(z.string()),
     labels: z.array(z.string()),
+    masked: count.describe('Masked columns'),
     rows: count.optional(),
     durationMs: count.optional(),
     outcome: z.string().optional(),
+    sqlstate: z.string().optional(),
     request: z.string().optional().describe('The approval request it waited for or used'),
     leaf: count.describe('Index of its record in the ledger'),
   })
@@ -50,14 +53,18 @@ export type Statement = z.infer<typeof statement>;
 export const sessionQuery = z.strictObject({
   ...pageQuery,
   person: z.string().min(1).max(500).optional().describe('Principal id or name, exactly'),
+  kind: z.enum(['person', 'service', 'agent']).optional(),
+  onBehalfOf: z.string().min(1).max(500).optional(),
   connection: connectionName.optional(),
+  text: z.string().min(1).max(500).optional().describe('Part of a statement'),
+  table: z.string().min(1).max(200).optional().describe('`schema.table`, or the table alone'),
   label: z
     .string()
     .min(1)
     .max(200)
     .optional()
     .describe('Data category, or one above it: `pii` finds `pii.contact.email`'),
-  decision: decisionWord.optional().describe('Sessions with at least one such decision'),
+  decision: decisionWord.optional().describe('With at least one such statement'),
   since: timestamp.optional(),
   until: timestamp.optional(),
   live: z.stringbool().optional(),
@@ -67,7 +74,7 @@ export type SessionQuery = z.infer<typeof sessionQuery>;
 export const sessionList = z.object({ items: z.array(session), next }).meta({ id: 'SessionList' });
 export type SessionList = z.infer<typeof sessionList>;
 
-export const statementQuery = z.strictObject({ ...pageQuery });
+export const statementQuery = z.strictObject(pageQuery);
 export const statementList = z.object({ items: z.array(statement), next }).meta({ id: 'StatementList' });
 export type StatementList = z.infer<typeof statementList>;
 

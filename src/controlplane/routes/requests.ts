@@ -22,7 +22,7 @@ const decide = { kind: 'policy', action: 'approve', resource: 'Request' } as con
 
 /** Approval requests: seen by who asked and by who may decide or view; decided by policy and the rules of the approval room. */
 export function requestRoutes(server: Server, room: Room): void {
-  const { approvals, clock, gate } = room;
+  const { approvals, clock, connections, gate } = room;
 
   const isMine = (request: FastifyRequest, one: ApprovalRequest): boolean =>
     one.binding.requester === callerOf(request).id;
@@ -30,6 +30,15 @@ export function requestRoutes(server: Server, room: Room): void {
   function visible(request: FastifyRequest, one: ApprovalRequest): boolean {
     const resource = resourceOf(one);
     return isMine(request, one) || gate.may(request, 'approve', resource) || gate.may(request, 'view', resource);
+  }
+
+  /** Whether the caller may see any request but his own; if not, the list is read from those alone. */
+  function seesOthers(request: FastifyRequest, connection: string | undefined): boolean {
+    const names = connection === undefined ? connections().map((one) => one.name) : [connection];
+    return names.some((name) => {
+      const any: ResourceRef = { type: 'Request', id: '*', connection: name };
+      return gate.may(request, 'approve', any) || gate.may(request, 'view', any);
+    });
   }
 
   /** @throws ControlError `ERR_CONTROLPLANE_NOT_FOUND` also for requests the caller may not see */
@@ -83,10 +92,11 @@ export function requestRoutes(server: Server, room: Room): void {
     handler: async (request) => {
       gate.clear(request);
       const { query } = request;
+      const ownOnly = query.mine === true || !seesOthers(request, query.connection);
       const filter = {
         ...optional('state', query.state),
         ...optional('resource', query.connection),
-        ...optional('requester', query.mine === true ? callerOf(request).id : undefined),
+        ...optional('requester', ownOnly ? callerOf(request).id : undefined),
       };
       const page = await visiblePage(
         query,

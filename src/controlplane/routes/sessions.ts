@@ -8,6 +8,7 @@ import {
   killSession,
   type Session,
   type SessionQuery,
+  type Statement,
   session,
   sessionList,
   sessionQuery,
@@ -16,24 +17,42 @@ import {
 } from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import { recordChange } from '../evidence.ts';
-import type { IndexedSession, SessionSearch } from '../ports.ts';
+import type { IndexedSession, IndexedStatement, SessionFilter } from '../ports.ts';
 import type { Room, Server } from '../server.ts';
 import { failures, isoTime, optional, secured, visiblePage } from './shapes.ts';
 
 const access = { kind: 'policy', action: 'view', resource: 'Session', unless: 'own' } as const;
 
+interface Known {
+  readonly indexed: IndexedSession;
+  readonly statements: readonly IndexedStatement[];
+  readonly live: LiveSession | undefined;
+}
+
 /** Sessions and their statements: your own, and others' with `view`; ending them with `kill`. */
 export function sessionRoutes(server: Server, room: Room): void {
-  const { clock, gate, sessionIndex, sessions, sink } = room;
+  const { clock, connections, gate, sessionIndex, sessions, sink } = room;
 
   const liveById = (): Map<string, LiveSession> => new Map(sessions.list().map((live) => [live.id, live]));
   const mayView = (request: FastifyRequest, one: IndexedSession): boolean =>
-    one.principalId === callerOf(request).id || gate.may(request, 'view', resourceOf(one));
+    ownerOf(one) === callerOf(request).id || gate.may(request, 'view', resourceOf(one));
 
-  async function known(id: string): Promise<{ indexed: IndexedSession; live: LiveSession | undefined } | undefined> {
+  /**
+   * Whether the caller may see any session but his own; if not, the index is asked for those alone, so that no filter can be used
+   * to feel for what is in the others.
+   */
+  function seesOthers(request: FastifyRequest, filter: SessionFilter): boolean {
+    const names = filter.connection === undefined ? connections().map((one) => one.name) : [filter.connection];
+    return names.some((connection) =>
+      gate.may(request, 'view', { type: 'Session', id: '*', connection, ...optional('owner', filter.person) }),
+    );
+  }
+
+  async function known(id: string): Promise<Known | undefined> {
     const live = liveById().get(id);
-    const indexed = (await sessionIndex.session(id)) ?? (live === undefined ? undefined : unindexed(live));
-    return indexed === undefined ? undefined : { indexed, live };
+    const found = await sessionIndex.showSession(id);
+    if (found !== undefined) return { indexed: found.session, statements: found.statements, live };
+    return live === undefined ? undefined : { indexed: unindexed(live), statements: [], live };
   }
 
   server.route({
@@ -51,24 +70,29 @@ export function sessionRoutes(server: Server, room: Room): void {
     handler: async (request) => {
       gate.clear(request);
       const { query } = request;
-      const search = searchOf(query);
+      const asked = filterOf(query);
+      const filter = seesOthers(request, asked) ? asked : { ...asked, person: callerOf(request).id };
       const live = liveById();
-      const visible = (one: IndexedSession): boolean =>
-        (query.live === undefined || query.live === live.has(one.id)) && mayView(request, one);
-      const page = await visiblePage(query, (part) => sessionIndex.search(search, part), visible);
+      const page = await visiblePage(
+        query,
+        async ({ limit, after }) => {
+          const { sessions: items, next } = await sessionIndex.listSessions({
+            ...filter,
+            limit,
+            ...optional('cursor', after),
+          });
+          return { items, ...optional('next', next) };
+        },
+        (one) =>
+          (query.live === undefined || query.live === live.has(one.id)) && mayView(request, one) && named(one, asked),
+      );
       const items = page.items.map((one) => shown(one, live.get(one.id)));
       // The index follows the ledger; what began a moment ago is only in the directory.
-      if (
-        query.after === undefined &&
-        query.live !== false &&
-        query.label === undefined &&
-        query.decision === undefined
-      ) {
+      if (query.after === undefined && query.live !== false && !asksStatements(query)) {
         const listed = new Set(items.map((one) => one.id));
         for (const one of live.values()) {
-          if (listed.has(one.id) || !matches(one, search)) continue;
-          if ((await sessionIndex.session(one.id)) !== undefined) continue;
-          if (mayView(request, unindexed(one))) items.unshift(shown(unindexed(one), one));
+          if (listed.has(one.id) || !matches(one, asked) || !mayView(request, unindexed(one))) continue;
+          if ((await sessionIndex.showSession(one.id)) === undefined) items.unshift(shown(unindexed(one), one));
         }
       }
       return { items, ...optional('next', page.next) };
@@ -114,19 +138,11 @@ export function sessionRoutes(server: Server, room: Room): void {
       if (found === undefined || !mayView(request, found.indexed)) throw notFound('session');
       gate.clear(request);
       const { limit, after } = request.query;
-      const page = await sessionIndex.statements(id, { limit, ...optional('after', after) });
-      return {
-        items: page.items.map(({ leaf, at, policies, tables, labels, ...rest }) => ({
-          ...rest,
-          id: `${id}/${leaf}`,
-          leaf,
-          at: isoTime(at),
-          policies: [...policies],
-          tables: [...tables],
-          labels: [...labels],
-        })),
-        ...optional('next', page.next),
-      };
+      const from = after === undefined ? -1 : Number(after);
+      const rest = found.statements.filter((one) => one.leaf > from);
+      const items = rest.slice(0, limit).map((one) => statementOf(id, one));
+      const last = items.at(-1);
+      return { items, ...(rest.length > limit && last !== undefined ? { next: String(last.leaf) } : {}) };
     },
   });
 
@@ -149,7 +165,7 @@ export function sessionRoutes(server: Server, room: Room): void {
       const { reason } = request.query;
       const found = await known(id);
       if (found === undefined) throw notFound('session');
-      const own = found.indexed.principalId === caller.id;
+      const own = ownerOf(found.indexed) === caller.id;
       if (own || gate.may(request, 'kill', resourceOf(found.indexed))) gate.clear(request);
       else if (mayView(request, found.indexed)) gate.demand(request, 'kill', resourceOf(found.indexed));
       else throw notFound('session');
@@ -159,8 +175,8 @@ export function sessionRoutes(server: Server, room: Room): void {
         actor: caller,
         time: clock(),
         session: id,
-        clear: { own, before: found.live.state, after: 'ended' },
-        hidden: { reason, subject: found.indexed.principalId },
+        clear: { own, before: found.live.state ?? 'active', after: 'ended' },
+        hidden: { reason, subject: ownerOf(found.indexed) ?? null },
       });
       const words = own ? reason : `${caller.name}: ${reason}`;
       if (!(await sessions.terminate(id, words))) throw over(id);
@@ -173,28 +189,43 @@ function over(id: string): ControlError {
   return new ControlError('ERR_CONTROLPLANE_CONFLICT', `Session ${id} is over already; there is nothing to end.`);
 }
 
-function resourceOf(one: IndexedSession): ResourceRef {
-  return { type: 'Session', id: one.id, owner: one.principalId, connection: one.connection };
+function ownerOf(one: IndexedSession): string | undefined {
+  return one.person?.id;
 }
 
-function searchOf(query: SessionQuery): SessionSearch {
+function resourceOf(one: IndexedSession): ResourceRef {
+  return { type: 'Session', id: one.id, connection: one.connection, ...optional('owner', ownerOf(one)) };
+}
+
+function filterOf(query: SessionQuery): SessionFilter {
+  const { limit: _limit, after: _after, live: _live, since, until, ...words } = query;
+  const given = Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined)) as SessionFilter;
   return {
-    ...optional('person', query.person),
-    ...optional('connection', query.connection),
-    ...optional('label', query.label),
-    ...optional('decision', query.decision),
-    ...optional('since', query.since === undefined ? undefined : Date.parse(query.since)),
-    ...optional('until', query.until === undefined ? undefined : Date.parse(query.until)),
+    ...given,
+    ...optional('since', since === undefined ? undefined : Date.parse(since)),
+    ...optional('until', until === undefined ? undefined : Date.parse(until)),
   };
 }
 
-function matches(live: LiveSession, search: SessionSearch): boolean {
+/** Filters that only the index can answer. */
+function asksStatements(query: SessionQuery): boolean {
+  return [query.label, query.decision, query.text, query.table].some((word) => word !== undefined);
+}
+
+/** The person asked for, also where the index was asked for the caller instead. */
+function named(one: IndexedSession, { person }: SessionFilter): boolean {
+  if (person === undefined) return true;
+  return [one.person?.id, one.person?.name].some((name) => name?.toLowerCase() === person.toLowerCase());
+}
+
+function matches(live: LiveSession, filter: SessionFilter): boolean {
   const { principal, connection, startedAt } = live;
   return (
-    (search.person === undefined || search.person === principal.id || search.person === principal.name) &&
-    (search.connection === undefined || search.connection === connection) &&
-    (search.since === undefined || startedAt >= search.since) &&
-    (search.until === undefined || startedAt < search.until)
+    named(unindexed(live), filter) &&
+    (filter.kind === undefined || filter.kind === principal.kind) &&
+    (filter.onBehalfOf === undefined || filter.onBehalfOf === principal.onBehalfOf) &&
+    (filter.connection === undefined || filter.connection === connection) &&
+    (filter.until === undefined || startedAt < filter.until)
   );
 }
 
@@ -202,9 +233,7 @@ function unindexed(live: LiveSession): IndexedSession {
   const { id, principal, connection, client, sourceIp, startedAt, statements, rows } = live;
   return {
     id,
-    principalId: principal.id,
-    principalName: principal.name,
-    principalKind: principal.kind,
+    person: { id: principal.id, name: principal.name, kind: principal.kind },
     ...optional('onBehalfOf', principal.onBehalfOf),
     connection,
     client,
@@ -219,9 +248,11 @@ function unindexed(live: LiveSession): IndexedSession {
 }
 
 function shown(one: IndexedSession, live: LiveSession | undefined): Session {
+  const { person } = one;
+  const kind = person?.kind === 'service' || person?.kind === 'agent' ? person.kind : 'person';
   return {
     id: one.id,
-    principal: { id: one.principalId, name: one.principalName, kind: one.principalKind },
+    ...(person === undefined ? {} : { principal: { id: person.id, name: person.name, kind } }),
     ...optional('onBehalfOf', one.onBehalfOf),
     connection: one.connection,
     client: one.client,
@@ -230,11 +261,33 @@ function shown(one: IndexedSession, live: LiveSession | undefined): Session {
     ...(one.endedAt === undefined ? {} : { endedAt: isoTime(one.endedAt) }),
     ...optional('endReason', one.endReason),
     live: live !== undefined,
-    state: live?.state ?? (one.endedAt === undefined ? 'lost' : 'ended'),
+    state: live !== undefined ? (live.state ?? 'active') : one.endedAt === undefined ? 'lost' : 'ended',
     statements: Math.max(one.statements, live?.statements ?? 0),
     rows: Math.max(one.rows, live?.rows ?? 0),
     refused: one.refused,
     held: one.held,
     labels: [...one.labels],
+  };
+}
+
+function statementOf(session: string, one: IndexedStatement): Statement {
+  return {
+    id: `${session}/${one.leaf}`,
+    leaf: one.leaf,
+    at: isoTime(one.at),
+    ...optional('text', one.text),
+    verb: one.verb,
+    decision: one.decision,
+    policies: [...one.policies],
+    ...optional('code', one.code),
+    ...optional('reason', one.reason),
+    tables: [...one.tables],
+    labels: [...one.labels],
+    masked: one.masked,
+    ...optional('rows', one.rows),
+    ...optional('durationMs', one.durationMs),
+    ...optional('outcome', one.outcome),
+    ...optional('sqlstate', one.sqlstate),
+    ...optional('request', one.approval),
   };
 }
