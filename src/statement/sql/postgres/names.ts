@@ -120,9 +120,8 @@ export class Names {
     if (this.#state.dropped.has(key)) return undefined;
     const relation = this.index.relation(schema, name);
     if (SYSTEM_SCHEMAS.has(schema)) {
-      return relation || !this.index.knowsSystemRelations || schema !== 'pg_catalog'
-        ? { kind: 'system', schema, name }
-        : undefined;
+      const known = relation || !this.index.knowsSystemRelations || schema === 'pg_toast';
+      return known ? { kind: 'system', schema, name } : undefined;
     }
     return relation ? { kind: 'relation', relation } : undefined;
   }
