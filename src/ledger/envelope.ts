@@ -33,12 +33,12 @@ export class EnvelopeWriter {
   }
 
   /**
+   * @param hidden of the record, each digest once.
    * @param time milliseconds since the epoch, as the log's order admits it; `lag` says by how many the caller's clock was behind that.
    * @throws LedgerError `ERR_LEDGER_RECORD` for what canonical JSON cannot carry or a member that is not the caller's.
    */
-  write(record: AuditRecord, seq: number, time: number, lag: number): string {
+  write(record: AuditRecord, hidden: readonly Disclosure[], seq: number, time: number, lag: number): string {
     const clear = record.clear ?? {};
-    const hidden = record.hidden ?? [];
     try {
       let text = '';
       for (const { literal, value } of this.#shape(record, clear, hidden.length > 0, lag !== 0)) {
@@ -129,7 +129,7 @@ function canonicalValue(value: JsonValue | undefined): string {
 }
 
 function digests(hidden: readonly Disclosure[]): string {
-  const sorted = hidden.map(({ digest }) => digest);
-  if (sorted.length > 1) sorted.sort();
+  if (hidden.length === 1) return `["${hidden[0]?.digest}"]`;
+  const sorted = hidden.map(({ digest }) => digest).sort();
   return `["${sorted.join('","')}"]`;
 }

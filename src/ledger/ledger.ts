@@ -118,11 +118,11 @@ export class Ledger implements RecordSink {
     if (this.#commit.failure !== undefined) throw this.#commit.failure;
     if (this.#closed !== undefined)
       throw new LedgerError('ERR_LEDGER_CLOSED', 'The ledger is closed: the gateway is shutting down.');
-    const hidden = record.hidden ?? [];
+    const hidden = withoutTwins(record.hidden ?? []);
     const seq = this.#commit.next;
     // A clock that was set back must not make a log that no verifier accepts; how far it was behind is said.
     const time = record.time < this.#lastTime - DEFAULT_DRIFT_MS ? this.#lastTime : record.time;
-    const entry = this.#envelopes.write(record, seq, time, time - record.time);
+    const entry = this.#envelopes.write(record, hidden, seq, time, time - record.time);
     const recorded = this.#commit.append(entry, disclosureLine(seq, hidden));
     if (time > this.#lastTime) this.#lastTime = time;
     return recorded;
@@ -231,6 +231,15 @@ export class Ledger implements RecordSink {
       throw this.#commit.failure ?? failure;
     }
   }
+}
+
+/** The same commitment twice in one entry is refused by verifiers. https://www.rfc-editor.org/rfc/rfc9901#section-7.1 */
+function withoutTwins(hidden: readonly Disclosure[]): readonly Disclosure[] {
+  if (hidden.length < 2) return hidden;
+  const known = new Set<string>();
+  for (const { digest } of hidden) known.add(digest);
+  if (known.size === hidden.length) return hidden;
+  return hidden.filter(({ digest }) => known.delete(digest));
 }
 
 function disclosureLine(seq: number, hidden: readonly Disclosure[]): string {

@@ -54,7 +54,7 @@ function isObject(value: JsonValue): value is JsonObject {
 function isDigestList(value: JsonValue): value is readonly string[] {
   return (
     Array.isArray(value) &&
-    value.every((one, at) => typeof one === 'string' && one.length === 43 && (at === 0 || value[at - 1] <= one))
+    value.every((one, at) => typeof one === 'string' && one.length === 43 && (at === 0 || value[at - 1] < one))
   );
 }
 

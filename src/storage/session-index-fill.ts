@@ -1,0 +1,206 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { type EntryEnvelope, parseDisclosure } from '../ledger/verify/index.ts';
+import type { JsonObject, JsonValue } from '../model/json.ts';
+
+/** Longest statement text that is kept for searching, in characters; the ledger has the rest. */
+const LONGEST_TEXT = 100_000;
+
+/** One durable entry with what is disclosed of it. */
+export interface IndexedEntry {
+  readonly envelope: EntryEnvelope;
+  readonly disclosures: readonly string[];
+}
+
+/** Puts entries into the index. Taking the same entry twice changes nothing. */
+export class IndexFill {
+  readonly #database: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  /** Takes entries and the cursor behind them in one transaction: after a crash both are there or neither. */
+  take(entries: readonly IndexedEntry[], cursor: number): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const entry of entries) this.#entry(entry);
+      this.#run('INSERT OR REPLACE INTO index_state (name, value) VALUES (?, ?)', 'cursor', String(cursor));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #entry({ envelope, disclosures }: IndexedEntry): void {
+    const { session, seq, time, kind } = envelope;
+    if (session === undefined) return;
+    const hidden = revealed(disclosures);
+    this.#run(
+      'INSERT INTO session_index (id, first_seq, started, last) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET last = max(last, excluded.last)',
+      session,
+      seq,
+      time,
+      time,
+    );
+    if (kind === 'session.start') this.#start(envelope, session, hidden);
+    else if (kind === 'session.end') this.#end(envelope, session);
+    else if (kind === 'query') this.#query(envelope, session, hidden);
+    else if (kind === 'query.end') this.#queryEnd(envelope, session);
+    else this.#event(envelope, session);
+  }
+
+  #start(envelope: EntryEnvelope, session: string, hidden: Revealed): void {
+    const { members } = envelope;
+    const actor = asObject(hidden.one('actor'));
+    const source = asObject(hidden.one('src'));
+    this.#run(
+      `UPDATE session_index SET person_id = ?, person_name = ?, kind = ?, issuer = ?, person_groups = ?, on_behalf_of = ?,
+        connection = ?, client = ?, source = ? WHERE id = ?`,
+      text(actor['id']),
+      text(actor['name']),
+      text(actor['kind']),
+      text(actor['issuer']),
+      list(actor['groups']),
+      text(actor['on_behalf_of']),
+      text(members['connection'] ?? hidden.one('connection')),
+      text(members['client'] ?? hidden.one('client')),
+      text(source['ip']),
+      session,
+    );
+  }
+
+  #end({ members, time }: EntryEnvelope, session: string): void {
+    this.#run('UPDATE session_index SET ended = ?, reason = ? WHERE id = ?', time, text(members['reason']), session);
+  }
+
+  #query({ members, seq, time }: EntryEnvelope, session: string, hidden: Revealed): void {
+    const decision = text(members['decision']) ?? 'refuse';
+    // A script's statements have a text each.
+    const statements = hidden.all('statement').filter((value) => typeof value === 'string');
+    const tables = unique(hidden.all('tables').flatMap(strings));
+    const labels = unique(strings(members['labels']));
+    const inserted = this.#run(
+      `INSERT OR IGNORE INTO statement_index (seq, session, stmt, time, text, decision, verb, effect, fingerprint, policy, code, why,
+        policies, labels, tables, masked, approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      seq,
+      session,
+      integer(members['stmt']),
+      time,
+      statements.length === 0 ? null : statements.join(';\n').slice(0, LONGEST_TEXT),
+      decision,
+      text(members['verb']),
+      text(members['effect']),
+      text(members['fingerprint']),
+      text(members['policy']),
+      text(members['code']),
+      text(hidden.one('reason')),
+      list(members['policies']),
+      JSON.stringify(labels),
+      JSON.stringify(tables),
+      integer(members['masked']) ?? 0,
+      text(members['approval']),
+    );
+    if (inserted === 0) return;
+    for (const label of labels)
+      this.#run('INSERT OR IGNORE INTO statement_label (seq, label) VALUES (?, ?)', seq, label);
+    for (const table of tables)
+      this.#run('INSERT OR IGNORE INTO statement_table (seq, name) VALUES (?, ?)', seq, table);
+    this.#run(
+      'UPDATE session_index SET statements = statements + 1, refused = refused + ?, held = held + ? WHERE id = ?',
+      decision === 'refuse' ? 1 : 0,
+      decision === 'hold' ? 1 : 0,
+      session,
+    );
+  }
+
+  #queryEnd({ members }: EntryEnvelope, session: string): void {
+    // A held statement has two records: the end belongs to the one that let it run, the youngest.
+    const ended = this.#run(
+      `UPDATE statement_index SET rows = ?, bytes = ?, outcome = ?, sqlstate = ?, ms = ?
+        WHERE outcome IS NULL AND seq = (SELECT max(seq) FROM statement_index WHERE session = ? AND stmt = ?)`,
+      integer(members['rows']),
+      integer(members['bytes']),
+      text(members['outcome']) ?? 'ok',
+      text(members['sqlstate']),
+      integer(members['ms']),
+      session,
+      integer(members['stmt']),
+    );
+    if (ended > 0)
+      this.#run('UPDATE session_index SET rows = rows + ? WHERE id = ?', integer(members['rows']) ?? 0, session);
+  }
+
+  #event({ members, seq, time, kind }: EntryEnvelope, session: string): void {
+    const detail = Object.fromEntries(Object.entries(members).filter(([name]) => !ENVELOPE.has(name)));
+    this.#run(
+      'INSERT OR IGNORE INTO session_event (seq, session, time, kind, detail) VALUES (?, ?, ?, ?, ?)',
+      seq,
+      session,
+      time,
+      kind,
+      JSON.stringify(detail),
+    );
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#prepared.set(sql, statement);
+    }
+    return Number(statement.run(...values).changes);
+  }
+}
+
+const ENVELOPE = new Set(['_sd', '_sd_alg', 'k', 'lag', 'log', 'seq', 'ses', 't', 'v']);
+
+/** Disclosed values by name; a name may come several times. */
+class Revealed {
+  readonly #values: readonly { readonly name: string; readonly value: JsonValue }[];
+
+  constructor(values: readonly { readonly name: string; readonly value: JsonValue }[]) {
+    this.#values = values;
+  }
+
+  one(name: string): JsonValue | undefined {
+    return this.#values.find((one) => one.name === name)?.value;
+  }
+
+  all(name: string): JsonValue[] {
+    return this.#values.filter((one) => one.name === name).map(({ value }) => value);
+  }
+}
+
+function revealed(disclosures: readonly string[]): Revealed {
+  return new Revealed(disclosures.map(parseDisclosure));
+}
+
+function asObject(value: JsonValue | undefined): Readonly<Record<string, JsonValue | undefined>> {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function text(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function integer(value: JsonValue | undefined): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : null;
+}
+
+function strings(value: JsonValue | undefined): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
+function list(value: JsonValue | undefined): string {
+  return JSON.stringify(strings(value));
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
