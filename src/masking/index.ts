@@ -1,0 +1,12 @@
+export { MaskingError, type MaskingErrorCode } from './errors.ts';
+export { type Effective, effectiveLabels } from './labels/effective.ts';
+export { type ParsedLabels, parseLabelFile } from './labels/parse.ts';
+export type { LabelProblem } from './labels/problem.ts';
+export { parseSticky, type StickyLabel } from './labels/sticky.ts';
+export { maskExpression, maskedRelation } from './mask/expression.ts';
+export { maskKindFor } from './mask/kind.ts';
+export { pseudonymSettings } from './mask/pseudonym.ts';
+export { parseRelationName, quoteIdentifier, type RelationName } from './sql-name.ts';
+export { type Substituted, substitute } from './substitute.ts';
+export { type ErrorField, gateError } from './witness/error.ts';
+export { type FieldOrigin, witness } from './witness/origin.ts';
