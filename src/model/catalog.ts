@@ -45,6 +45,8 @@ export interface CatalogRelation {
   readonly parents: readonly Oid[];
   /** `pg_get_viewdef(oid)` of views and materialised views; absent when it could not be read. */
   readonly definition?: string;
+  /** Relations that the rule of a view names directly (`pg_depend`), other views included. */
+  readonly reads?: readonly Oid[];
   /** Has rewrite rules other than a view's `_RETURN`. */
   readonly hasRules: boolean;
   readonly hasTriggers: boolean;

@@ -148,7 +148,7 @@ function parseColumn(value: unknown): CatalogColumn {
 }
 
 export function parseRelation(text: string | null | undefined, definition?: string | null): CatalogRelation {
-  const fields = new Fields(text, 11);
+  const fields = new Fields(text, 12);
   const oid = fields.number();
   const schema = fields.text();
   const name = fields.text();
@@ -163,6 +163,7 @@ export function parseRelation(text: string | null | undefined, definition?: stri
   });
   const temporary = fields.flag();
   const extension = fields.optionalText();
+  const reads = fields.list(asNumber).sort((a, b) => a - b);
   return {
     oid,
     schema,
@@ -171,6 +172,7 @@ export function parseRelation(text: string | null | undefined, definition?: stri
     columns,
     parents,
     ...(typeof definition === 'string' ? { definition } : {}),
+    ...(reads.length > 0 ? { reads } : {}),
     hasRules,
     hasTriggers,
     primaryKey: primaryKey[0] ?? [],

@@ -71,7 +71,7 @@ cols AS (
            b.oid::pg_catalog.int8,
            ${typeName('b', 'be', 'bn', 'ben', 'COALESCE(d.typmod, a.atttypmod)')},
            b.typcategory,
-           CASE WHEN a.attcollation ${ne} t.typcollation AND a.attcollation ${ne} 0::pg_catalog.oid
+           CASE WHEN a.attcollation ${ne} b.typcollation AND a.attcollation ${ne} 0::pg_catalog.oid
                 THEN pg_catalog.concat(pg_catalog.quote_ident(cn.nspname), '.', pg_catalog.quote_ident(co.collname)) END,
            a.attnotnull, a.attgenerated ${ne} '', generated.sources, enums.enumlabel
          ) ORDER BY a.attnum) AS columns
@@ -100,6 +100,14 @@ keys AS (
   SELECT k.conrelid, pg_catalog.json_agg(pg_catalog.to_json(k.conkey)) AS keys
     FROM rel JOIN pg_catalog.pg_constraint k ON k.conrelid ${eq} rel.oid AND k.contype ${eq} 'p' GROUP BY k.conrelid
 ),
+reads AS (
+  SELECT r.ev_class, pg_catalog.json_agg(DISTINCT dep.refobjid::pg_catalog.int8) AS reads
+    FROM rel
+    JOIN pg_catalog.pg_rewrite r ON r.ev_class ${eq} rel.oid AND r.rulename ${eq} '_RETURN'
+    JOIN pg_catalog.pg_depend dep ON dep.classid ${eq} 2618::pg_catalog.oid AND dep.objid ${eq} r.oid
+     AND dep.refclassid ${eq} 1259::pg_catalog.oid AND dep.refobjid ${ne} rel.oid
+   GROUP BY r.ev_class
+),
 relation_rows AS (
   SELECT rel.oid, pg_catalog.json_build_array(
            rel.oid::pg_catalog.int8, rel.nspname, rel.relname, rel.relkind, cols.columns, parents.parents,
@@ -108,12 +116,14 @@ relation_rows AS (
            keys.keys, rel.relpersistence ${eq} 't',
            (SELECT x.extname FROM pg_catalog.pg_depend dep JOIN pg_catalog.pg_extension x ON x.oid ${eq} dep.refobjid
              WHERE dep.classid ${eq} 1259::pg_catalog.oid AND dep.objid ${eq} rel.oid AND dep.objsubid ${eq} 0
-               AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1)
+               AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1),
+           reads.reads
          )::pg_catalog.text AS relation
     FROM rel
     LEFT JOIN cols ON cols.attrelid ${eq} rel.oid
     LEFT JOIN parents ON parents.inhrelid ${eq} rel.oid
     LEFT JOIN keys ON keys.conrelid ${eq} rel.oid
+    LEFT JOIN reads ON reads.ev_class ${eq} rel.oid
 )`;
 }
 
