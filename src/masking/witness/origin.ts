@@ -6,7 +6,7 @@ export interface FieldOrigin {
   /** 0 when the column is no plain column of a relation. */
   readonly tableOid: Oid;
   /** 0 likewise; negative for system columns. */
-  readonly columnNumber: number;
+  readonly attnum: number;
 }
 
 /**
@@ -21,17 +21,17 @@ export function witness(
   temporary: readonly CatalogRelation[] = [],
 ): 'ok' | 'stale' | 'violation' {
   let stale = false;
-  for (const { tableOid, columnNumber } of fields) {
+  for (const { tableOid, attnum } of fields) {
     if (tableOid === 0) continue;
     const masked = hidden.get(tableOid);
     if (masked) {
-      const column = masked.relation.columns.find((candidate) => candidate.attnum === columnNumber);
+      const column = masked.relation.columns.find((candidate) => candidate.attnum === attnum);
       if (column && masked.expressions.has(column.name)) return 'violation';
-      if (!column && columnNumber > 0) stale = true;
+      if (!column && attnum > 0) stale = true;
     }
     const relation = catalog.relations.get(tableOid) ?? temporary.find((candidate) => candidate.oid === tableOid);
     if (!relation) stale = true;
-    else if (columnNumber > 0 && !relation.columns.some((column) => column.attnum === columnNumber)) stale = true;
+    else if (attnum > 0 && !relation.columns.some((column) => column.attnum === attnum)) stale = true;
   }
   return stale ? 'stale' : 'ok';
 }
