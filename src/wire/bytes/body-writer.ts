@@ -21,36 +21,42 @@ export class BodyWriter {
 
   byte(value: number): this {
     this.#range(value, 0, 0xff);
-    this.#buffer.writeUInt8(value, this.#grow(1));
+    const at = this.#grow(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
   int16(value: number): this {
     this.#range(value, -0x8000, 0x7fff);
-    this.#buffer.writeInt16BE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeInt16BE(value, at);
     return this;
   }
 
   uint16(value: number): this {
     this.#range(value, 0, 0xffff);
-    this.#buffer.writeUInt16BE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16BE(value, at);
     return this;
   }
 
   int32(value: number): this {
     this.#range(value, -0x80000000, 0x7fffffff);
-    this.#buffer.writeInt32BE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeInt32BE(value, at);
     return this;
   }
 
   uint32(value: number): this {
     this.#range(value, 0, 0xffffffff);
-    this.#buffer.writeUInt32BE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32BE(value, at);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.#buffer.set(value, this.#grow(value.length));
+    const at = this.#grow(value.length);
+    this.#buffer.set(value, at);
     return this;
   }
 
@@ -81,6 +87,7 @@ export class BodyWriter {
     }
   }
 
+  /** Makes room and gives where it begins. The buffer may be another one afterwards. */
   #grow(by: number): number {
     const start = this.#at;
     const end = start + by;

@@ -44,6 +44,14 @@ export class FrameReader {
     return start < chunk.length ? this.#gather() : undefined;
   }
 
+  /** Bytes that are not part of a frame given out; taking them empties the reader, for another one to go on. */
+  rest(): Buffer {
+    const unread = this.#chunk.subarray(this.#at);
+    const rest = this.#gathering.length > 0 ? Buffer.concat([this.#gathering.release(), unread]) : unread;
+    this.#drained();
+    return rest;
+  }
+
   #gather(): Frame | undefined {
     const gathering = this.#gathering;
     if (!gathering.hasHeader()) {
