@@ -3,6 +3,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { starterPolicies, starterPolicyTests } from '../policy/index.ts';
 import { ConfigError } from './errors.ts';
+import { configJsonSchema, SCHEMA_FILE } from './json-schema.ts';
 import { CONFIG_FILE } from './load.ts';
 import { STARTER_GITIGNORE, type StarterOptions, starterConfig, starterLabels } from './starter.ts';
 
@@ -20,6 +21,7 @@ export async function initFolder(folder: string, options: InitOptions = {}): Pro
     [CONFIG_FILE, starterConfig({ ...options, origin })],
     ...[...starterPolicies, ...starterPolicyTests].map(({ name, text }) => [`policies/${name}`, text] as const),
     [`labels/${connection}.yaml`, starterLabels(connection)],
+    [SCHEMA_FILE, configJsonSchema()],
     ['.gitignore', STARTER_GITIGNORE],
   ];
   const taken: string[] = [];

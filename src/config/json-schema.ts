@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { configDocument } from './schema.ts';
 
-export const SCHEMA_ADDRESS = 'https://raw.githubusercontent.com/gatehouse/gatehouse/main/schema/gatehouse.schema.json';
+/** What `gatehouse init` calls its copy: editors find it without a network, in the version of this gateway. */
+export const SCHEMA_FILE = '.gatehouse.schema.json';
 
 /** The JSON Schema (2020-12) of gatehouse.yaml for editors, as published in schema/gatehouse.schema.json. */
 export function configJsonSchema(): string {

@@ -1,4 +1,4 @@
-import { SCHEMA_ADDRESS } from './json-schema.ts';
+import { SCHEMA_FILE } from './json-schema.ts';
 
 export interface StarterOptions {
   /** Issuer of tokens; an example address when absent. */
@@ -21,7 +21,7 @@ export function starterConfig(options: StarterOptions): string {
     database: 'shop',
   };
   const variable = `${name.toUpperCase().replaceAll('-', '_')}_PASSWORD`;
-  return `# yaml-language-server: $schema=${SCHEMA_ADDRESS}
+  return `# yaml-language-server: $schema=./${SCHEMA_FILE}
 #
 # Gatehouse: who may reach which database, and what leaves it.
 # After every change: gatehouse check. A running gateway takes a good change over by itself and refuses a bad one.

@@ -31,7 +31,7 @@ export function principalFrom(claims: Claims, issuer: IssuerConfig, expiresAt: n
     groups: groupsOf(claims, names.groups),
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
     mfa: authenticatedStrongly(claims),
-    credential: { type: 'token' },
+    credential: Object.freeze({ type: 'token' }),
     expiresAt,
   };
 }
@@ -87,7 +87,7 @@ function groupsOf(claims: Claims, path: string): readonly string[] {
         'the issuer left its groups out because there are too many; have it send only the groups of this application',
       );
     }
-    return [];
+    return Object.freeze([]);
   }
   const entries = typeof written === 'string' ? written.split(/[\s,]+/).filter((word) => word !== '') : written;
   if (!Array.isArray(entries)) return fail(`its claim ${path} is neither a list nor a text`);
@@ -95,7 +95,7 @@ function groupsOf(claims: Claims, path: string): readonly string[] {
   const groups = entries.map(
     (entry) => text(entry, MAX_GROUP) ?? fail(`its claim ${path} has an entry that is no group name`),
   );
-  return [...new Set(groups)];
+  return Object.freeze([...new Set(groups)]);
 }
 
 function onBehalf(claims: Claims, path: string): string | undefined {

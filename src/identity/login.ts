@@ -165,24 +165,29 @@ function tokensOf(response: oidc.TokenEndpointResponse): LoginTokens {
   };
 }
 
+/** https://www.rfc-editor.org/rfc/rfc6749#section-5.2 */
+interface OAuthFailure {
+  readonly error?: unknown;
+  readonly error_description?: unknown;
+}
+
 /** Every failure becomes one of two, with the issuer's own error code where it sent one and nothing of any token. */
 async function translated(target: LoginTarget, login: () => Promise<LoginTokens>): Promise<LoginTokens> {
   try {
     return await login();
   } catch (error) {
     if (error instanceof IdentityError) throw error;
-    const name = error instanceof Error ? error.name : '';
-    if (name === 'TimeoutError' || name === 'AbortError') {
+    const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: unknown };
+    const [challenge] = Array.isArray(cause) ? (cause as { parameters?: OAuthFailure }[]) : [];
+    const failure: OAuthFailure = challenge?.parameters ?? (error as OAuthFailure);
+    const gaveUp =
+      name === 'TimeoutError' || name === 'AbortError' || code === 'OAUTH_ABORT' || code === 'OAUTH_TIMEOUT';
+    if (gaveUp || failure.error === 'expired_token') {
       throw new IdentityError('ERR_IDENTITY_LOGIN_TIMEOUT', `nobody completed the login at ${target.issuer} in time`);
     }
-    const { error: reason, error_description: description, code } = error as Readonly<Record<string, unknown>>;
-    if (reason === 'expired_token') {
-      throw new IdentityError('ERR_IDENTITY_LOGIN_TIMEOUT', `nobody completed the login at ${target.issuer} in time`);
-    }
-    const words = [reason, description].filter((word) => typeof word === 'string').join(': ');
-    const cause = (error as { cause?: { code?: unknown } }).cause?.code;
-    const why =
-      words || [code, cause].filter((word) => typeof word === 'string').join(', ') || name || 'no reason given';
+    const said = [failure.error, failure.error_description].filter((word) => typeof word === 'string').join(': ');
+    const codes = [code, (cause as { code?: unknown } | undefined)?.code].filter((word) => typeof word === 'string');
+    const why = said || codes.join(', ') || (typeof name === 'string' ? name : 'no reason given');
     throw new IdentityError('ERR_IDENTITY_LOGIN_FAILED', `${target.issuer}: ${why}`);
   }
 }

@@ -9,6 +9,7 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const ID_CHARACTERS = 26;
 /** 39 × 5 bits = 195 bits: too many to guess, so the iteration count need not slow anybody down. */
 const SECRET_CHARACTERS = 39;
+const SECRET_SHAPE = /^gsk_[0-9a-hjkmnp-tv-z]{39}$/;
 /** What RFC 7677 §4 asks for at least. https://www.rfc-editor.org/rfc/rfc7677#section-4 */
 const ITERATIONS = 4096;
 const KEY_BYTES = 32;
@@ -61,9 +62,10 @@ export function isSessionCredentialId(user: string): boolean {
 /** Checks the secret when it came in clear (inside TLS), in a time that does not depend on how much of it is right. */
 export function verifySessionSecret(stored: StoredCredential, secret: string): boolean {
   const { salt, iterations, storedKey } = stored.verifier;
-  // A longer password cannot be ours; deriving from megabytes would only cost time.
-  const given = makeVerifier(secret.slice(0, 256), salt, iterations);
-  return timingSafeEqual(given.storedKey, storedKey) && secret.length <= 256;
+  // HMAC pads its key with zeros, so a secret with a NUL at its end would fit too; and megabytes would only cost time.
+  const isShaped = SECRET_SHAPE.test(secret);
+  const given = makeVerifier(isShaped ? secret : '', salt, iterations);
+  return timingSafeEqual(given.storedKey, storedKey) && isShaped;
 }
 
 /**
