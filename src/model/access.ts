@@ -5,7 +5,7 @@ export type DataAction = 'connect' | 'read' | 'write' | 'define' | 'call' | 'set
 export type ControlAction = 'approve' | 'view' | 'kill' | 'export' | 'manage';
 export type Action = DataAction | ControlAction;
 
-/** What is asked for. Cedar ids: `Connection::"shop"`, `Schema::"shop/public"`, `Table::"shop/public.t"`, `Column::"shop/public.t.c"`, `Function::"shop/public.f"`. */
+/** What is asked for. Cedar ids: `Connection::"shop"`, `Schema::"shop/public"`, `Table::"shop/public.t"`, `Column::"shop/public.t.c"`, `Function::"shop/public.f"`. A name with `.`, `/` or `"` in it is quoted as in SQL. */
 export type ResourceRef =
   | { readonly type: 'Connection'; readonly connection: string }
   | { readonly type: 'Schema'; readonly connection: string; readonly schema: string }
@@ -38,7 +38,7 @@ export type ResourceRef =
       readonly connection?: string;
     };
 
-/** DESIGN vocabulary of Cedar's `context`; absent attributes are absent for Cedar too. */
+/** Cedar's `context`; absent attributes are absent for Cedar too, but for `verb` (then "") and `hasWhere` (then true). */
 export interface AccessContext {
   readonly approved: boolean;
   readonly routine: boolean;

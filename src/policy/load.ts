@@ -73,7 +73,8 @@ class Loader {
     this.#labels = labels;
   }
 
-  file(file: PolicyFile): void {
+  file(given: PolicyFile): void {
+    const file = { ...given, text: given.text.replace(/^\ufeff/, '') }; // editors' byte order mark
     const sources = splitPolicies(file.text);
     if (this.#names.has(file.name)) {
       this.#problem(this.problems, file, 0, `there are two files named ${file.name}`, 'Give each file its own name.');

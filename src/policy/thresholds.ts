@@ -1,16 +1,27 @@
 import type { AccessContext } from '../model/access.ts';
+import { PolicyError } from './errors.ts';
 import { COUNTERS, type Counter, type Mentions } from './mentions.ts';
 
 /** The rows that have left, counted over four spans; one more row raises all of them by one. */
 export type CounterValues = Readonly<Record<Counter, number>>;
 
+/** @throws PolicyError ERR_POLICY_CONTEXT for what is no count: it would pass for "few" between the turning points. */
 export function countersOf(context: AccessContext): CounterValues {
-  return {
+  const counters = {
     rows: context.rows,
     rows_session: context.rowsSession,
     rows_hour: context.rowsHour,
     rows_day: context.rowsDay,
   };
+  for (const counter of COUNTERS) {
+    const value = counters[counter];
+    if (Number.isSafeInteger(value) && value >= 0) continue;
+    throw new PolicyError(
+      'ERR_POLICY_CONTEXT',
+      `context.${counter} is ${value}, which is not a whole number of 0 or more`,
+    );
+  }
+  return counters;
 }
 
 /**

@@ -193,6 +193,12 @@ test('a forbid that cannot be evaluated has spoken', () => {
 
 test('circumstances that make no sense are refused, and hide every column', () => {
   const set = setOf('permit (principal, action, resource);');
+  const warm = setOf(
+    'permit (principal, action, resource);',
+    'forbid (principal, action, resource) when { context.rows > 5 || context.rows_day > 5 || context.hour < 6 };',
+    'forbid (principal, action, resource) when { context.rows_hour > 5 || (context has source_ip && context.source_ip.isLoopback()) };',
+  );
+  assert.equal(brief(decide(warm, table('t'))), 'forward 5 then refuse');
   for (const more of [
     { rows: Number.NaN },
     { rows: -1 },
@@ -206,6 +212,7 @@ test('circumstances that make no sense are refused, and hide every column', () =
   ]) {
     const decision = decide(set, table('t'), principal('alice'), more);
     assert.equal(decision.effect, 'refuse', JSON.stringify(more));
+    assert.equal(decide(warm, table('t'), principal('alice'), more).effect, 'refuse', JSON.stringify(more));
     assert.match(decision.effect === 'refuse' ? decision.reason : '', /could not be evaluated/);
     assert.equal(set.hiddenColumns(principal('alice'), 'shop', [column([])], context(more)).size, 1);
   }
