@@ -162,7 +162,9 @@ async function answer(arrival: Arrival): Promise<Buffer> {
   const body = await arrival.channel.read(length);
   const message = parseFrontend({ type, bytes: Buffer.concat([header, body]), body });
   if (message.kind !== 'password') {
-    throw new RefusalError(refusal('protocol-violation', `gatehouse: expected a password message, got ${message.kind}`));
+    throw new RefusalError(
+      refusal('protocol-violation', `gatehouse: expected a password message, got ${message.kind}`),
+    );
   }
   return message.data;
 }

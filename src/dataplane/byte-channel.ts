@@ -8,7 +8,9 @@ export class ByteChannel {
   #socket: Socket;
   #chunks: Buffer[] = [];
   #size = 0;
-  #waiting: { readonly bytes: number; readonly resolve: (bytes: Buffer) => void; readonly reject: (error: Error) => void } | undefined;
+  #waiting:
+    | { readonly bytes: number; readonly resolve: (bytes: Buffer) => void; readonly reject: (error: Error) => void }
+    | undefined;
   #failure: Error | undefined;
   readonly #onData = (chunk: Buffer): void => {
     this.#chunks.push(chunk);

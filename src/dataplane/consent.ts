@@ -36,7 +36,9 @@ export function bindingOf(session: Session, question: ConsentQuestion): Approval
 
 /** Digest of the parameter part of a Bind message: formats, values, result formats stay out. */
 export function parameterDigest(parameters: Buffer | undefined): string {
-  return parameters === undefined || parameters.length === 0 ? '' : createHash('sha256').update(parameters).digest('hex');
+  return parameters === undefined || parameters.length === 0
+    ? ''
+    : createHash('sha256').update(parameters).digest('hex');
 }
 
 /** Uses a consent that is already there. */

@@ -1,19 +1,20 @@
-import type { AccessQuestion } from '../model/statement.ts';
+import type { CredentialStore, IdentityVerifier } from '../identity/index.ts';
 import type { Address, ConnectionConfig } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Refusal } from '../model/refusal.ts';
-import type { CredentialStore, IdentityVerifier } from '../identity/index.ts';
+import type { LiveSession, SessionDirectory } from '../model/session-directory.ts';
+import type { AccessQuestion } from '../model/statement.ts';
 import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { backend } from '../wire/postgres/index.ts';
 import { authenticate } from './authenticate.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import { parseSessionContext, SESSION_CONTEXT_SQL } from './catalog/index.ts';
 import { denialRefusal } from './consent.ts';
-import { refusal, RefusalError } from './errors.ts';
+import { RefusalError, refusal } from './errors.ts';
 import { type Arrival, PostgresListener, type TlsMaterial } from './listener.ts';
 import { Planner } from './planner.ts';
-import { PostgresRelay } from './relay/postgres/relay.ts';
 import { askTarget } from './relay/postgres/ask-target.ts';
+import { PostgresRelay } from './relay/postgres/relay.ts';
 import type { Services } from './services.ts';
 import { describePrincipal, Session, type SessionEnd } from './session.ts';
 import { settingStatement, startupSettings } from './startup-settings.ts';
@@ -33,24 +34,13 @@ export interface DataPlaneOptions {
   readonly decoyKey: Buffer;
 }
 
-export interface LiveSession {
-  readonly id: string;
-  readonly principal: Principal;
-  readonly connection: string;
-  readonly client: string;
-  readonly address: string;
-  readonly startedAt: number;
-  readonly rows: number;
-  readonly statements: number;
-}
-
 interface Running {
   readonly session: Session;
   readonly relay: PostgresRelay;
 }
 
 /** Serves clients: the only room that joins identity, policy, statement, masking, ledger and wire. */
-export class DataPlane {
+export class DataPlane implements SessionDirectory {
   readonly #options: DataPlaneOptions;
   readonly #services: Services;
   readonly #planner: Planner;
@@ -81,23 +71,32 @@ export class DataPlane {
   }
 
   list(): readonly LiveSession[] {
-    return [...this.#running.values()].map(({ session }) => ({
+    return [...this.#running.values()].map(({ session, relay }) => ({
       id: session.id,
       principal: session.principal,
       connection: session.connection.name,
       client: session.application,
-      address: session.client.address,
+      sourceIp: session.client.address,
       startedAt: session.startedAt,
+      state: relay.state,
       rows: session.rows,
       statements: session.statements,
     }));
   }
 
+  async terminate(id: string, reason: string): Promise<boolean> {
+    return this.#end(id, reason, 'killed');
+  }
+
   /** Ends a session now. False when there is none with that id. */
-  terminate(id: string, reason: string, why: SessionEnd = 'killed'): boolean {
+  #end(id: string, reason: string, why: SessionEnd): boolean {
     const running = this.#running.get(id);
     if (!running) return false;
-    running.relay.end(why, refusal('session-ended', `gatehouse: this session was ended: ${reason}`, { hint: 'Connect again if you may.' }));
+    running.relay.cancelTarget();
+    running.relay.end(
+      why,
+      refusal('session-ended', `gatehouse: this session was ended: ${reason}`, { hint: 'Connect again if you may.' }),
+    );
     return true;
   }
 
@@ -105,7 +104,8 @@ export class DataPlane {
   revoke(credentialId: string): void {
     for (const { session } of [...this.#running.values()]) {
       const { credential } = session.principal;
-      if (credential.type === 'session' && credential.id === credentialId) this.terminate(session.id, 'its credential was revoked', 'revoked');
+      if (credential.type === 'session' && credential.id === credentialId)
+        this.#end(session.id, 'its credential was revoked', 'revoked');
     }
   }
 
@@ -115,9 +115,11 @@ export class DataPlane {
     this.#listener.close();
     for (const { relay } of [...this.#running.values()]) relay.drain();
     const deadline = this.#services.clock() + seconds * 1000;
-    while (this.#running.size > 0 && this.#services.clock() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const id of [...this.#running.keys()]) this.terminate(id, 'the gateway is shutting down', 'shutdown');
-    for (let turn = 0; this.#running.size > 0 && turn < 100; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (this.#running.size > 0 && this.#services.clock() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const id of [...this.#running.keys()]) this.#end(id, 'the gateway is shutting down', 'shutdown');
+    for (let turn = 0; this.#running.size > 0 && turn < 100; turn++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   // --- one client ---------------------------------------------------------------------------------------------------------
@@ -126,10 +128,17 @@ export class DataPlane {
     const { startup } = arrival;
     const pqOptions = [...startup.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
     if (startup.minor > PROTOCOL_MINOR || pqOptions.length > 0) {
-      arrival.channel.socket.write(backend.negotiateProtocolVersion(Math.min(startup.minor, PROTOCOL_MINOR), pqOptions));
+      arrival.channel.socket.write(
+        backend.negotiateProtocolVersion(Math.min(startup.minor, PROTOCOL_MINOR), pqOptions),
+      );
     }
-    if (startup.parameters.has('replication') && !['false', 'off', 'no', '0'].includes(startup.parameters.get('replication') ?? '')) {
-      throw new RefusalError(refusal('protocol-unsupported', 'gatehouse: replication connections are not supported', { sqlstate: '0A000' }));
+    if (
+      startup.parameters.has('replication') &&
+      !['false', 'off', 'no', '0'].includes(startup.parameters.get('replication') ?? '')
+    ) {
+      throw new RefusalError(
+        refusal('protocol-unsupported', 'gatehouse: replication connections are not supported', { sqlstate: '0A000' }),
+      );
     }
     const principal = await this.#authenticate(arrival);
     authenticated();
@@ -151,13 +160,19 @@ export class DataPlane {
         credentials,
         decoyKey,
         clock: services.clock,
-        oauth: issuer && { openidConfiguration: `${issuer.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, scope: 'openid' },
+        oauth: issuer && {
+          openidConfiguration: `${issuer.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+          scope: 'openid',
+        },
       });
       await services.sink.append({
         kind: 'auth.logon',
         time: services.clock(),
         clear: { method, mfa: principal.mfa, tls: arrival.tls !== undefined },
-        hidden: [services.sink.conceal('actor', describePrincipal(principal)), services.sink.conceal('src', { ip: arrival.address, port: arrival.port })],
+        hidden: [
+          services.sink.conceal('actor', describePrincipal(principal)),
+          services.sink.conceal('src', { ip: arrival.address, port: arrival.port }),
+        ],
       });
       services.metrics.count('gatehouse_logins_total', { outcome: 'ok', method });
       return principal;
@@ -170,14 +185,20 @@ export class DataPlane {
 
   async #recordRefusal(arrival: Arrival, refused: Refusal, principal?: Principal): Promise<void> {
     const { sink, clock, log } = this.#services;
-    log.info({ address: arrival.address, code: refused.code, principal: principal?.id, message: refused.message }, 'a connection was refused');
+    log.info(
+      { address: arrival.address, code: refused.code, principal: principal?.id, message: refused.message },
+      'a connection was refused',
+    );
     await sink.append({
       kind: 'auth.refused',
       time: clock(),
       clear: { code: refused.code, tls: arrival.tls !== undefined },
       hidden: [
         sink.conceal('src', { ip: arrival.address, port: arrival.port }),
-        sink.conceal('user', principal?.id ?? (arrival.startup.parameters.get('user') ?? '').slice(0, 200).toWellFormed()),
+        sink.conceal(
+          'user',
+          principal?.id ?? (arrival.startup.parameters.get('user') ?? '').slice(0, 200).toWellFormed(),
+        ),
         sink.conceal('database', (arrival.startup.parameters.get('database') ?? '').slice(0, 200).toWellFormed()),
       ],
     });
@@ -191,7 +212,10 @@ export class DataPlane {
       await this.#recordRefusal(arrival, refused, principal);
       throw new RefusalError(refused);
     };
-    if (this.#draining) return refuse(refusal('shutting-down', 'gatehouse: the gateway is shutting down', { hint: 'Connect again later.' }));
+    if (this.#draining)
+      return refuse(
+        refusal('shutting-down', 'gatehouse: the gateway is shutting down', { hint: 'Connect again later.' }),
+      );
     const connection = this.#services.config().connections.get(name);
     if (!connection) {
       return refuse(
@@ -203,12 +227,20 @@ export class DataPlane {
     }
     const question: AccessQuestion = { action: 'connect', resource: { type: 'Connection', connection: name } };
     const probe = new Session(this.#services, principal, connection, clientOf(arrival));
-    const decision = this.#services.policy().prepare(principal, [question]).decide(probe.context(undefined, 0), { streamsRows: false });
+    const decision = this.#services
+      .policy()
+      .prepare(principal, [question])
+      .decide(probe.context(undefined, 0), { streamsRows: false });
     if (decision.effect === 'refuse') return refuse({ ...denialRefusal(decision), sqlstate: '42501' });
-    if (decision.effect === 'hold') return refuse(refusal('approval-required', `gatehouse: connecting needs consent: ${decision.reason}`));
+    if (decision.effect === 'hold')
+      return refuse(refusal('approval-required', `gatehouse: connecting needs consent: ${decision.reason}`));
     const limit = this.#services.config().limits.maxConnectionsPerPrincipal;
     if ((this.#perPrincipal.get(principal.id) ?? 0) >= limit) {
-      return refuse(refusal('too-many-connections', `gatehouse: you have ${limit} connections open already`, { hint: 'Close some of them.' }));
+      return refuse(
+        refusal('too-many-connections', `gatehouse: you have ${limit} connections open already`, {
+          hint: 'Close some of them.',
+        }),
+      );
     }
     return connection;
   }
@@ -254,11 +286,18 @@ export class DataPlane {
         planner: this.#planner,
         context,
         early: arrival.channel.release(),
-        limits: { statement: services.config().limits.maxStatementBytes + 64 * 1024, bind: 256 * MIB, copyData: 64 * MIB },
-        cancelTarget: () => {
-          if (target.backendKey) cancelTarget(options, target.backendKey).catch((error: unknown) => services.log.warn({ error }, 'a cancel request failed'));
+        limits: {
+          statement: services.config().limits.maxStatementBytes + 64 * 1024,
+          bind: 256 * MIB,
+          copyData: 64 * MIB,
         },
-        catalogChanged: async (reason) => {
+        cancelTarget: () => {
+          if (target.backendKey)
+            cancelTarget(options, target.backendKey).catch((error: unknown) =>
+              services.log.warn({ error }, 'a cancel request failed'),
+            );
+        },
+        refreshCatalog: async (reason) => {
           await services.worlds.refresh(connection.name, reason);
         },
       });
@@ -268,7 +307,16 @@ export class DataPlane {
       const ended = await relay.run();
       stop();
       await session.recordEnd(ended).catch(() => undefined);
-      services.log.info({ session: session.id, principal: principal.id, reason: ended, rows: session.rows, statements: session.statements }, 'session ended');
+      services.log.info(
+        {
+          session: session.id,
+          principal: principal.id,
+          reason: ended,
+          rows: session.rows,
+          statements: session.statements,
+        },
+        'session ended',
+      );
     } finally {
       this.#cancelKeys.revoke(key.processId);
       this.#running.delete(session.id);
@@ -306,17 +354,28 @@ export class DataPlane {
         {
           text: settingStatement(name, value),
           view,
-          session: { searchPath: ['pg_catalog'], temporary: [], temporaryFunctions: [], currentUser: '', standardConformingStrings: true },
+          session: {
+            searchPath: ['pg_catalog'],
+            temporary: [],
+            temporaryFunctions: [],
+            currentUser: '',
+            standardConformingStrings: true,
+          },
           contextVersion: 0,
           objects: { prepared: () => undefined, cursor: () => undefined },
           principal: session.principal,
         },
         this.#services.policy(),
       );
-      if ('refusal' in planned) throw new RefusalError({ ...planned.refusal, message: `gatehouse: startup setting ${name}: ${planned.refusal.message}` });
+      if ('refusal' in planned)
+        throw new RefusalError({
+          ...planned.refusal,
+          message: `gatehouse: startup setting ${name}: ${planned.refusal.message}`,
+        });
       for (const statement of planned.plan.statements) {
         const decision = statement.asker.decide(session.context(statement, 0), { streamsRows: false });
-        if (decision.effect !== 'forward') throw new RefusalError(refusal('policy-denied', `gatehouse: startup setting ${name}: ${decision.reason}`));
+        if (decision.effect !== 'forward')
+          throw new RefusalError(refusal('policy-denied', `gatehouse: startup setting ${name}: ${decision.reason}`));
       }
     }
     return settings;
@@ -324,7 +383,8 @@ export class DataPlane {
 
   #endWhenExpired(session: Session, principal: Principal): () => void {
     const check = () => {
-      if (this.#services.clock() >= principal.expiresAt) this.terminate(session.id, 'the identity it was opened with has expired', 'expired');
+      if (this.#services.clock() >= principal.expiresAt)
+        this.#end(session.id, 'the identity it was opened with has expired', 'expired');
     };
     const timer = setInterval(check, 1_000);
     timer.unref();

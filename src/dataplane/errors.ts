@@ -10,10 +10,14 @@ export class RefusalError extends Error {
   }
 }
 
-export function refusal(code: RefusalCode, message: string, more: Partial<Omit<Refusal, 'code' | 'message'>> = {}): Refusal {
+export function refusal(
+  code: RefusalCode,
+  message: string,
+  more: Partial<Omit<Refusal, 'code' | 'message'>> = {},
+): Refusal {
   return { code, message, ...more };
 }
 
-export function isRefusal(value: object): value is Refusal {
+export function isRefusal<T extends object>(value: T | Refusal): value is Refusal {
   return 'code' in value && 'message' in value;
 }

@@ -1,10 +1,18 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
-import type { Refusal } from '../model/refusal.ts';
 import type { Address } from '../model/config.ts';
-import { encodeRefusal, type InitialMessage, parseInitial, readInitialLength, TLS_HANDSHAKE_BYTE, tlsServerEndPoint, WireError } from '../wire/postgres/index.ts';
+import type { Refusal } from '../model/refusal.ts';
+import {
+  encodeRefusal,
+  type InitialMessage,
+  parseInitial,
+  readInitialLength,
+  TLS_HANDSHAKE_BYTE,
+  tlsServerEndPoint,
+  WireError,
+} from '../wire/postgres/index.ts';
 import { ByteChannel } from './byte-channel.ts';
-import { refusal, RefusalError } from './errors.ts';
+import { RefusalError, refusal } from './errors.ts';
 import type { LogPort, MetricsPort } from './services.ts';
 
 /** ALPN id of the protocol, demanded with direct TLS. https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL */
@@ -55,7 +63,9 @@ export class PostgresListener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    );
   }
 
   listen(address: Address): Promise<Address> {
@@ -84,7 +94,12 @@ export class PostgresListener {
     }
     if (this.#open >= this.#options.maxConnections()) {
       metrics.count('gatehouse_connections_refused_total');
-      socket.end(encodeRefusal(refusal('too-many-connections', 'gatehouse: too many connections', { hint: 'Try again later.' }), 'FATAL'));
+      socket.end(
+        encodeRefusal(
+          refusal('too-many-connections', 'gatehouse: too many connections', { hint: 'Try again later.' }),
+          'FATAL',
+        ),
+      );
       return;
     }
     this.#open += 1;
@@ -113,7 +128,11 @@ export class PostgresListener {
     const what = error instanceof Error ? error.message : String(error);
     this.#options.log.info({ ...peer, error: what }, 'a connection ended before its session began');
     if (channel.socket.destroyed || !channel.socket.writable) return;
-    const answer = known ?? (error instanceof WireError ? refusal('protocol-violation', `gatehouse: protocol violation: ${what}`) : undefined);
+    const answer =
+      known ??
+      (error instanceof WireError
+        ? refusal('protocol-violation', `gatehouse: protocol violation: ${what}`)
+        : undefined);
     if (answer) channel.socket.end(encodeRefusal(answer, 'FATAL'));
   }
 
@@ -138,9 +157,13 @@ export class PostgresListener {
       switch (message.kind) {
         case 'ssl-request':
           asked += 1;
-          if (encrypted || asked > 2) throw new RefusalError(refusal('protocol-violation', 'gatehouse: SSLRequest came twice'));
+          if (encrypted || asked > 2)
+            throw new RefusalError(refusal('protocol-violation', 'gatehouse: SSLRequest came twice'));
           // Bytes sent along with the request were not protected by TLS; whoever put them there, they must not be taken for the client's.
-          if (channel.buffered > 0) throw new RefusalError(refusal('protocol-violation', 'gatehouse: received unencrypted data after SSL request'));
+          if (channel.buffered > 0)
+            throw new RefusalError(
+              refusal('protocol-violation', 'gatehouse: received unencrypted data after SSL request'),
+            );
           if (!tls) {
             channel.socket.write('N');
             break;
@@ -151,15 +174,24 @@ export class PostgresListener {
           break;
         case 'gssenc-request':
           asked += 1;
-          if (encrypted || asked > 2) throw new RefusalError(refusal('protocol-violation', 'gatehouse: GSSENCRequest came twice'));
-          if (channel.buffered > 0) throw new RefusalError(refusal('protocol-violation', 'gatehouse: received unencrypted data after GSSENC request'));
+          if (encrypted || asked > 2)
+            throw new RefusalError(refusal('protocol-violation', 'gatehouse: GSSENCRequest came twice'));
+          if (channel.buffered > 0)
+            throw new RefusalError(
+              refusal('protocol-violation', 'gatehouse: received unencrypted data after GSSENC request'),
+            );
           channel.socket.write('N');
           break;
         case 'cancel-request':
           this.#options.cancel(message.pid, message.key);
           return undefined;
         case 'unsupported-version':
-          throw new RefusalError(refusal('protocol-unsupported', `gatehouse: protocol version ${message.major}.${message.minor} is not supported`));
+          throw new RefusalError(
+            refusal(
+              'protocol-unsupported',
+              `gatehouse: protocol version ${message.major}.${message.minor} is not supported`,
+            ),
+          );
         case 'startup':
           return { channel, startup: message, tls: encrypted, loopback: isLoopback(peer.address), ...peer };
         default:
@@ -179,7 +211,8 @@ export class PostgresListener {
     if (rest.length > 0) plain.unshift(rest);
     plain.on('error', () => secure.destroy());
     await new Promise<void>((resolve, reject) => {
-      const fail = (error?: Error) => reject(error ?? new Error('the client closed the connection during the TLS handshake'));
+      const fail = (error?: Error) =>
+        reject(error ?? new Error('the client closed the connection during the TLS handshake'));
       secure.once('secure', () => {
         secure.off('error', fail);
         secure.off('close', fail);

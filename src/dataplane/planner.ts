@@ -1,9 +1,9 @@
+import { substitute } from '../masking/index.ts';
 import type { CatalogRelation, SessionContext } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Disclosure, RecordSink } from '../model/record.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../model/statement.ts';
-import { substitute } from '../masking/index.ts';
 import type { SessionObjects, StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { refusal } from './errors.ts';
 import type { Plan, Planned, PlannedStatement } from './plan.ts';
@@ -137,7 +137,15 @@ function columnQuestion(
 ): AccessQuestion {
   return {
     action: 'read',
-    resource: { type: 'Column', connection, schema: relation.schema, table: relation.name, column, labels, tableLabels },
+    resource: {
+      type: 'Column',
+      connection,
+      schema: relation.schema,
+      table: relation.name,
+      column,
+      labels,
+      tableLabels,
+    },
     unlessForbidden: true,
   };
 }
@@ -161,10 +169,14 @@ function clearFields(
 }
 
 function opaqueRefusal(statement: OpaqueStatement) {
-  return refusal(statement.why === 'too-large' || statement.why === 'too-deep' ? 'statement-too-large' : 'statement-opaque', statement.message, {
-    sqlstate: statement.sqlstate,
-    ...(statement.position === undefined ? {} : { position: statement.position }),
-  });
+  return refusal(
+    statement.why === 'too-large' || statement.why === 'too-deep' ? 'statement-too-large' : 'statement-opaque',
+    statement.message,
+    {
+      sqlstate: statement.sqlstate,
+      ...(statement.position === undefined ? {} : { position: statement.position }),
+    },
+  );
 }
 
 export type { Script };

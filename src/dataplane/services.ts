@@ -27,7 +27,12 @@ export interface PolicyPort {
   readonly contextAttributes: readonly string[];
   prepare(principal: Principal, questions: readonly AccessQuestion[]): Asker;
   decide(request: AccessRequest, options?: { readonly streamsRows?: boolean }): Decision;
-  hiddenColumns(principal: Principal, connection: string, columns: readonly ColumnRef[], context: AccessContext): ReadonlySet<number>;
+  hiddenColumns(
+    principal: Principal,
+    connection: string,
+    columns: readonly ColumnRef[],
+    context: AccessContext,
+  ): ReadonlySet<number>;
 }
 
 /** What the data plane asks of the approval room. */

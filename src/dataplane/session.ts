@@ -6,8 +6,8 @@ import type { Principal } from '../model/principal.ts';
 import type { AuditKind, Disclosure, Recorded } from '../model/record.ts';
 import type { PlannedStatement } from './plan.ts';
 import type { Services } from './services.ts';
-import type { World } from './world.ts';
 import { type View, viewOf } from './view.ts';
+import type { World } from './world.ts';
 
 /** What is known of a client when its session begins. */
 export interface ClientInfo {
@@ -80,7 +80,13 @@ export class Session {
   }
 
   view(world: World): View {
-    return viewOf(world, this.services.policy(), this.principal, this.services.config().masks, this.context(undefined, 0));
+    return viewOf(
+      world,
+      this.services.policy(),
+      this.principal,
+      this.services.config().masks,
+      this.context(undefined, 0),
+    );
   }
 
   record(kind: AuditKind, clear?: JsonObject, hidden?: readonly Disclosure[]): Promise<Recorded> {
@@ -97,7 +103,12 @@ export class Session {
     const { sink } = this.services;
     return this.record(
       'session.start',
-      { connection: this.connection.name, policy: this.services.policy().version, protocol: this.connection.protocol, tls: this.client.tls },
+      {
+        connection: this.connection.name,
+        policy: this.services.policy().version,
+        protocol: this.connection.protocol,
+        tls: this.client.tls,
+      },
       [
         sink.conceal('actor', describePrincipal(this.principal)),
         sink.conceal('client', this.client.application.toWellFormed().slice(0, 200)),
@@ -137,9 +148,17 @@ let cachedTime = { hour: 0, weekday: 1 };
 export function localTime(now: number, timeZone: string): { readonly hour: number; readonly weekday: number } {
   const minute = Math.floor(now / 60_000);
   if (minute === cachedMinute && timeZone === cachedZone) return cachedTime;
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', hourCycle: 'h23', weekday: 'short' }).formatToParts(now);
+  const parts = new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    hour: '2-digit',
+    hourCycle: 'h23',
+    weekday: 'short',
+  }).formatToParts(now);
   const hour = Number(parts.find((part) => part.type === 'hour')?.value);
-  const weekday = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(parts.find((part) => part.type === 'weekday')?.value ?? '') + 1;
+  const weekday =
+    ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(
+      parts.find((part) => part.type === 'weekday')?.value ?? '',
+    ) + 1;
   cachedMinute = minute;
   cachedZone = timeZone;
   cachedTime = { hour, weekday };

@@ -16,7 +16,14 @@ export function startupSettings(parameters: ReadonlyMap<string, string>): Readon
     const words = splitOptions(options);
     for (let index = 0; index < words.length; index++) {
       const word = words[index] ?? '';
-      const text = word === '-c' ? (words[++index] ?? '') : word.startsWith('-c') ? word.slice(2) : word.startsWith('--') ? word.slice(2) : undefined;
+      const text =
+        word === '-c'
+          ? (words[++index] ?? '')
+          : word.startsWith('-c')
+            ? word.slice(2)
+            : word.startsWith('--')
+              ? word.slice(2)
+              : undefined;
       const equals = text?.indexOf('=') ?? -1;
       if (text === undefined || equals < 1) {
         return refusal('protocol-unsupported', `gatehouse: startup option ${JSON.stringify(word)} is not supported`, {
@@ -50,7 +57,10 @@ function splitOptions(options: string): string[] {
 
 /** The SET statement that a startup setting stands for. */
 export function settingStatement(name: string, value: string): string {
-  const quoted = name.split('.').map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+  const quoted = name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.');
   return name === 'search_path' && value !== ''
     ? `SET ${quoted} TO ${value}`
     : `SET ${quoted} TO '${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;

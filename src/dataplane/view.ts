@@ -1,8 +1,8 @@
+import { maskedRelation, maskKindFor } from '../masking/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { CatalogRelation, Oid } from '../model/catalog.ts';
-import type { HiddenRelations, MaskKind, MaskedRelation, MaskRules } from '../model/mask.ts';
+import type { HiddenRelations, MaskedRelation, MaskKind, MaskRules } from '../model/mask.ts';
 import type { Principal } from '../model/principal.ts';
-import { maskedRelation, maskKindFor } from '../masking/index.ts';
 import type { ColumnRef, PolicyPort } from './services.ts';
 import type { World } from './world.ts';
 
@@ -78,7 +78,10 @@ function hiddenRelations(
     }
   }
   const hidden = policy.hiddenColumns(principal, world.connection, columns, context);
-  const byRelation = new Map<Oid, { relation: CatalogRelation; kinds: Map<string, MaskKind>; labels: Map<string, readonly string[]> }>();
+  const byRelation = new Map<
+    Oid,
+    { relation: CatalogRelation; kinds: Map<string, MaskKind>; labels: Map<string, readonly string[]> }
+  >();
   for (const index of hidden) {
     const column = columns[index];
     if (!column) continue;
@@ -91,6 +94,7 @@ function hiddenRelations(
     entry.labels.set(column.column, column.labels);
   }
   const relations = new Map<Oid, MaskedRelation>();
-  for (const [oid, { relation, kinds, labels }] of byRelation) relations.set(oid, maskedRelation(relation, kinds, labels));
+  for (const [oid, { relation, kinds, labels }] of byRelation)
+    relations.set(oid, maskedRelation(relation, kinds, labels));
   return relations;
 }

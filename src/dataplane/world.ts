@@ -1,25 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { CatalogSnapshot, Oid } from '../model/catalog.ts';
+import { type Effective, effectiveLabels, parseSticky } from '../masking/index.ts';
+import type { CatalogSnapshot } from '../model/catalog.ts';
 import type { ConnectionConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
-import type { LabelFile, RelationLabels } from '../model/mask.ts';
-import { effectiveLabels } from '../masking/index.ts';
+import type { LabelFile } from '../model/mask.ts';
 import { type StatementAnalyser, viewLineage } from '../statement/sql/postgres/index.ts';
 import { CatalogCache, type RefreshReason } from './catalog/index.ts';
 import type { LogPort } from './services.ts';
-
-/** Labels of a connection, ready for the questions of the data path. */
-export interface WorldLabels {
-  /** Only relations that carry a label somewhere. */
-  readonly relations: ReadonlyMap<Oid, RelationLabels>;
-  tableLabels(schema: string, table: string): readonly string[];
-}
 
 /** What is known of one connection's database at one moment: catalog and effective labels. Immutable. */
 export interface World {
   readonly connection: string;
   readonly catalog: CatalogSnapshot;
-  readonly labels: WorldLabels;
+  readonly labels: Effective;
   /** Changes whenever catalog or labels do. */
   readonly version: string;
 }
@@ -125,7 +118,9 @@ export class Worlds {
       };
       const started = entry;
       entry.cache.on('changed', ({ current, reason }) => this.#adopt(name, started, current, reason));
-      entry.cache.on('failed', (error) => this.#options.log.warn({ connection: name, error }, 'the catalog could not be read again'));
+      entry.cache.on('failed', (error) =>
+        this.#options.log.warn({ connection: name, error }, 'the catalog could not be read again'),
+      );
       entry.cache.start();
       this.#entries.set(name, entry);
     }
@@ -140,24 +135,11 @@ export class Worlds {
   #build(name: string, entry: Entry, snapshot: CatalogSnapshot, reason: string): World {
     const files = this.#options.labels().filter((file) => file.connection === name);
     const lineage = viewLineage(snapshot, this.#options.analyser);
-    const effective = effectiveLabels(snapshot, files, lineage, this.#options.sticky.load(name));
-    for (const problem of effective.problems) this.#options.log.warn({ connection: name, problem }, 'a label needs attention');
-    this.#options.sticky.save(name, effective.sticky);
-    const relations = new Map<Oid, RelationLabels>();
-    const byName = new Map<string, readonly string[]>();
-    for (const oid of snapshot.relations.keys()) {
-      const labels = effective.of(oid);
-      if (labels.table.length === 0 && labels.columns.size === 0) continue;
-      relations.set(oid, labels);
-      const relation = snapshot.relations.get(oid);
-      if (relation) byName.set(`${relation.schema}\0${relation.name}`, labels.table);
-    }
-    const world: World = {
-      connection: name,
-      catalog: snapshot,
-      labels: { relations, tableLabels: (schema, table) => byName.get(`${schema}\0${table}`) ?? [] },
-      version: worldVersion(snapshot, relations),
-    };
+    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name)));
+    for (const problem of labels.problems)
+      this.#options.log.warn({ connection: name, problem }, 'a label needs attention');
+    this.#options.sticky.save(name, JSON.parse(JSON.stringify(labels.sticky)) as JsonValue);
+    const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
     entry.snapshot = snapshot;
     if (entry.world?.version === world.version) return entry.world;
     entry.world = world;
@@ -166,7 +148,7 @@ export class Worlds {
   }
 }
 
-function worldVersion(snapshot: CatalogSnapshot, relations: ReadonlyMap<Oid, RelationLabels>): string {
+function worldVersion(snapshot: CatalogSnapshot, { relations }: Effective): string {
   const hash = createHash('sha256').update(snapshot.version);
   for (const oid of [...relations.keys()].sort((a, b) => a - b)) {
     const labels = relations.get(oid);

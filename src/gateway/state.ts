@@ -1,53 +1,72 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createMasterKey, loadMasterKey, openSecret, sealSecret } from '../identity/index.ts';
+import { createMasterKey, loadMasterKey, sealSecret } from '../identity/index.ts';
 import { initLedger } from '../ledger/index.ts';
 import type { GatewayConfig } from '../model/config.ts';
 import { createLedgerFiles, openStorage } from '../storage/index.ts';
 
-const environment: { readonly GATEHOUSE_MASTER_KEY?: string } = process.env;
-
-/** Where the ledger of this node lies. */
-export function ledgerFolder(config: Pick<GatewayConfig, 'state'>): string {
-  return join(config.state, 'ledger');
+/** Where the embedded state of one gateway node lies. */
+export interface StatePaths {
+  readonly folder: string;
+  readonly masterKey: string;
+  readonly ledger: string;
+  readonly index: string;
 }
 
-/** Where the key lies that seals stored passwords, unless GATEHOUSE_MASTER_KEY is set. */
-export function masterKeyFile(config: Pick<GatewayConfig, 'state'>): string {
-  return join(config.state, 'master.key');
+export function statePaths(config: GatewayConfig): StatePaths {
+  return {
+    folder: config.state,
+    masterKey: join(config.state, 'master.key'),
+    ledger: join(config.state, 'ledger'),
+    index: join(config.state, 'index.db'),
+  };
 }
 
 /**
- * Makes what a gateway needs before its first start: the master key and an empty ledger.
- * @throws LedgerError ERR_LEDGER_EXISTS, IdentityError ERR_IDENTITY_MASTER_KEY: nothing is ever overwritten.
+ * Makes master key and ledger. A ledger is never made because a file is missing: only by this call, for a state folder that holds
+ * nothing yet. Gives the verifier key that auditors should keep.
+ * @throws LedgerError ERR_LEDGER_EXISTS, IdentityError ERR_IDENTITY_MASTER_KEY
  */
 export async function initState(config: GatewayConfig): Promise<{ readonly vkey: string }> {
-  const made = await initLedger({ storage: createLedgerFiles(ledgerFolder(config)), origin: config.ledger.origin });
-  if (environment.GATEHOUSE_MASTER_KEY === undefined) await createMasterKey(masterKeyFile(config));
-  return made;
+  const paths = statePaths(config);
+  if (process.env['GATEHOUSE_MASTER_KEY'] === undefined) await createMasterKey(paths.masterKey);
+  return initLedger({ storage: createLedgerFiles(paths.ledger), origin: config.ledger.origin });
 }
 
-/** Passwords of targets, sealed under the master key. */
-export interface StoredSecrets extends AsyncDisposable {
+/** Whether nothing was ever started here. */
+export async function isNewState(config: GatewayConfig): Promise<boolean> {
+  try {
+    return (await readdir(config.state)).length === 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
+  }
+}
+
+/** The ledger's folder, for verification offline. */
+export function ledgerFolder(config: GatewayConfig): string {
+  return statePaths(config).ledger;
+}
+
+/** Target passwords kept sealed in the state folder. */
+export interface Secrets extends AsyncDisposable {
+  /** Seals under the master key; replaces what was there. */
   set(name: string, secret: string): Promise<void>;
   list(): Promise<readonly { readonly name: string; readonly changedAt: number }[]>;
-  /** Gives false when there was none. */
+  /** False when there was none of that name. */
   remove(name: string): Promise<boolean>;
-  /** For the gateway itself; `undefined` when there is none of that name. */
-  open(name: string): Promise<string | undefined>;
 }
 
-/** @throws IdentityError ERR_IDENTITY_MASTER_KEY, StorageError */
-export async function openSecrets(config: GatewayConfig): Promise<StoredSecrets> {
-  const key = await loadMasterKey(masterKeyFile(config), environment);
-  const storage = await openStorage(config.state);
+/** Opens the stored target passwords; a running gateway sees changes at its next connection. */
+export async function openSecrets(config: GatewayConfig): Promise<Secrets> {
+  const paths = statePaths(config);
+  if (await isNewState(config)) await initState(config);
+  const key = await loadMasterKey(paths.masterKey, { GATEHOUSE_MASTER_KEY: process.env['GATEHOUSE_MASTER_KEY'] });
+  const storage = await openStorage(paths.folder);
   return {
     set: (name, secret) => storage.secrets.put(name, sealSecret(key, name, secret)),
     list: () => storage.secrets.list(),
     remove: (name) => storage.secrets.remove(name),
-    async open(name) {
-      const sealed = await storage.secrets.get(name);
-      return sealed === undefined ? undefined : openSecret(key, name, sealed);
-    },
     [Symbol.asyncDispose]: () => storage.close(),
   };
 }

@@ -27,9 +27,12 @@ export function askTarget(target: TargetSession, sql: string): Promise<(string |
         reader.push(chunk);
         for (let frame = reader.next(); frame; frame = reader.next()) {
           const message = parseBackend(frame);
-          if (message.kind === 'data-row') rows.push(message.values.map((value) => (value === null ? null : value.toString('utf8'))));
+          if (message.kind === 'data-row')
+            rows.push(message.values.map((value) => (value === null ? null : value.toString('utf8'))));
           else if (message.kind === 'error-response') {
-            finish(new Error(message.fields.find((field) => field.code === 'M')?.value ?? 'the target refused a question'));
+            finish(
+              new Error(message.fields.find((field) => field.code === 'M')?.value ?? 'the target refused a question'),
+            );
             return;
           } else if (message.kind === 'ready-for-query') {
             finish();

@@ -9,7 +9,9 @@ import { refusal } from '../../errors.ts';
  */
 export function statementText(sql: SqlText, clientEncoding: string): string | Refusal {
   if (!sql.wellFormed) {
-    return refusal('statement-opaque', 'invalid byte sequence for encoding "UTF8" in the statement', { sqlstate: '22021' });
+    return refusal('statement-opaque', 'invalid byte sequence for encoding "UTF8" in the statement', {
+      sqlstate: '22021',
+    });
   }
   if (clientEncoding === 'UTF8' || clientEncoding === 'SQL_ASCII' || isAscii(sql.text)) return sql.text;
   return refusal(

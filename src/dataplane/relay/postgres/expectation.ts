@@ -27,7 +27,16 @@ export interface Run {
   ended: boolean;
 }
 
-export type ExpectationKind = 'parse' | 'bind' | 'describe' | 'close' | 'execute' | 'sync' | 'query' | 'function-call' | 'refusal';
+export type ExpectationKind =
+  | 'parse'
+  | 'bind'
+  | 'describe'
+  | 'close'
+  | 'execute'
+  | 'sync'
+  | 'query'
+  | 'function-call'
+  | 'refusal';
 
 /** What the target still has to answer, in order: one per forwarded message. */
 export interface Expectation {
@@ -50,10 +59,7 @@ export interface Expectation {
   readonly settle: ((outcome: 'done' | 'failed') => void) | undefined;
 }
 
-export function expectation(
-  kind: ExpectationKind,
-  more: Partial<Omit<Expectation, 'kind' | 'at' | 'silenced'>> = {},
-): Expectation {
+export function expectation(kind: ExpectationKind, more: Partial<Omit<Expectation, 'kind' | 'at'>> = {}): Expectation {
   return {
     kind,
     internal: more.internal ?? false,
@@ -62,7 +68,7 @@ export function expectation(
     at: 0,
     undo: more.undo,
     refusal: more.refusal,
-    silenced: false,
+    silenced: more.silenced ?? false,
     capture: more.capture,
     settle: more.settle,
   };

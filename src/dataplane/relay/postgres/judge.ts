@@ -74,7 +74,9 @@ export class Judge {
       const decision = this.#decide(planned, input.portalOf(planned)?.rows ?? 0, true);
       if (decision.effect === 'refuse') return denialRefusal(decision);
       if (decision.effect === 'hold') {
-        return refusal('policy-denied', `gatehouse: ${decision.reason}`, { hint: 'The policy asks for consent even when it was given; tell its owner.' });
+        return refusal('policy-denied', `gatehouse: ${decision.reason}`, {
+          hint: 'The policy asks for consent even when it was given; tell its owner.',
+        });
       }
       runs.push(this.#run(input, planned, decision, consent));
     }
@@ -120,7 +122,9 @@ export class Judge {
       bind: input.bind,
       portal: input.portalOf(planned),
       policies: decision.policies,
-      limited: planned.countsRows && ((decision.effect === 'forward' && decision.allowance !== undefined) || consent?.rowLimit !== undefined),
+      limited:
+        planned.countsRows &&
+        ((decision.effect === 'forward' && decision.allowance !== undefined) || consent?.rowLimit !== undefined),
       consent,
       rows: 0,
       bytes: 0,
@@ -153,9 +157,13 @@ export class Judge {
   async limitReached(run: Run, asking: Asking): Promise<'continue' | Refusal> {
     const rows = run.portal?.rows ?? run.rows;
     if (run.consent?.rowLimit !== undefined && run.rows >= run.consent.rowLimit) {
-      return refusal('row-limit', `gatehouse: consent was given for ${run.consent.rowLimit} rows; the rest was not delivered`, {
-        hint: 'Narrow the statement, or ask for consent to more rows.',
-      });
+      return refusal(
+        'row-limit',
+        `gatehouse: consent was given for ${run.consent.rowLimit} rows; the rest was not delivered`,
+        {
+          hint: 'Narrow the statement, or ask for consent to more rows.',
+        },
+      );
     }
     const decision = this.#decide(run.planned, rows, run.consent !== undefined);
     const denial = decision.effect === 'forward' ? decision.allowance?.then : decision;
@@ -220,8 +228,13 @@ export class Judge {
       stmt: session.statements,
     };
     const { sink } = session.services;
-    const hidden = plan?.statements.flatMap((planned) => planned.hidden) ?? [sink.conceal('statement', text.slice(0, 16_384).toWellFormed())];
-    return session.record('query', clear, [...hidden.slice(0, 16), sink.conceal('reason', refused.message.toWellFormed())]);
+    const hidden = plan?.statements.flatMap((planned) => planned.hidden) ?? [
+      sink.conceal('statement', text.slice(0, 16_384).toWellFormed()),
+    ];
+    return session.record('query', clear, [
+      ...hidden.slice(0, 16),
+      sink.conceal('reason', refused.message.toWellFormed()),
+    ]);
   }
 
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): Promise<Recorded> {

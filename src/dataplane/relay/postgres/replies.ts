@@ -1,6 +1,13 @@
-import { type Frame, FrameScanner, type ScanSink } from '../../../wire/bytes/index.ts';
-import { backend, parseBackend, encodeRefusal, type Field, type NoticeField, type TransactionStatus } from '../../../wire/postgres/index.ts';
 import type { Refusal } from '../../../model/refusal.ts';
+import { type Frame, FrameScanner, type ScanSink } from '../../../wire/bytes/index.ts';
+import {
+  backend,
+  encodeRefusal,
+  type Field,
+  type NoticeField,
+  parseBackend,
+  type TransactionStatus,
+} from '../../../wire/postgres/index.ts';
 import type { Plan } from '../../plan.ts';
 import { type Expectation, ExpectationQueue, type Run } from './expectation.ts';
 
@@ -118,7 +125,10 @@ export class Replies implements ScanSink {
     const pausing = this.#pausing;
     if (pausing) {
       this.#pausing = undefined;
-      pausing().then((goOn) => goOn && this.#resumed(), (error: unknown) => this.#host.protocolViolation(String(error)));
+      pausing().then(
+        (goOn) => goOn && this.#resumed(),
+        (error: unknown) => this.#host.protocolViolation(String(error)),
+      );
       return;
     }
     const run = this.#run();
@@ -216,7 +226,9 @@ export class Replies implements ScanSink {
       case PARAMETER_STATUS:
         return this.#asynchronous(frame);
       default:
-        this.#host.protocolViolation(`message type 0x${frame.type.toString(16)} is not one a target sends in a session`);
+        this.#host.protocolViolation(
+          `message type 0x${frame.type.toString(16)} is not one a target sends in a session`,
+        );
         return false;
     }
   }
@@ -378,7 +390,8 @@ export class Replies implements ScanSink {
 
   #ready(frame: Frame): boolean {
     const head = this.queue.first;
-    if (!head || (head.kind !== 'sync' && head.kind !== 'query' && head.kind !== 'function-call')) return this.#unexpected(frame);
+    if (!head || (head.kind !== 'sync' && head.kind !== 'query' && head.kind !== 'function-call'))
+      return this.#unexpected(frame);
     const status = transactionStatus(frame.body[0]);
     const late = head.kind === 'query' && head.runs.some((run) => run.cut !== undefined) && status === 'T';
     for (const run of head.runs) this.#endRun(run, run.cut ? 'cut' : 'ok');

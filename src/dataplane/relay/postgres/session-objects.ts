@@ -58,12 +58,24 @@ export class SessionObjectTable {
     this.#portals.delete(name);
   }
 
+  /** DEALLOCATE ALL: the unnamed statement stays. */
   removeAllPrepared(): void {
-    for (const name of this.#prepared.keys()) if (name !== '') this.#prepared.delete(name);
+    for (const name of [...this.#prepared.keys()]) if (name !== '') this.#prepared.delete(name);
   }
 
-  removeAllPortals(): void {
-    this.#portals.clear();
+  /** What a statement did to names, once the target has said that it did. */
+  apply(plan: Plan, planned: PlannedStatement): void {
+    for (const { kind, act, name } of planned.statement.objects) {
+      if (kind === 'prepared-statement') {
+        if (act === 'create') this.#prepared.set(name, { plan, planned, sqlLevel: true });
+        else if (act === 'remove') this.#prepared.delete(name);
+        else if (act === 'remove-all') this.removeAllPrepared();
+      } else if (act === 'create') {
+        const held = /\bwith\s+hold\b/i.test(planned.statement.text);
+        this.#portals.set(name, { plan, planned, held, rows: 0 });
+      } else if (act === 'remove') this.#portals.delete(name);
+      else if (act === 'remove-all') this.#portals.clear();
+    }
   }
 
   /** The transaction is over: portals end with it, held cursors do not. */

@@ -1,0 +1,352 @@
+import type { Refusal } from '../../../model/refusal.ts';
+import type { Frame } from '../../../wire/bytes/index.ts';
+import { frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
+import { isRefusal, refusal } from '../../errors.ts';
+import { type ForwardPermit, permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
+import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
+import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
+import { statementText } from './encoding.ts';
+import { expectation, type Run } from './expectation.ts';
+import type { Portal, PreparedStatement } from './session-objects.ts';
+
+type Judged = readonly Run[] | Refusal;
+
+/** Runs `next` now, or when the value is there. */
+function then<T>(value: T | Promise<T>, next: (value: T) => Promise<void> | undefined): Promise<void> | undefined {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/**
+ * What each message of a client means: which statement it brings, what it is judged as, and what is forwarded in its place. A handler
+ * gives a promise when the next message has to wait for it.
+ */
+export class ClientMessages {
+  readonly #core: RelayCore;
+  readonly #terminate: () => void;
+  clientEncoding: string;
+
+  constructor(core: RelayCore, clientEncoding: string, terminate: () => void) {
+    this.#core = core;
+    this.clientEncoding = clientEncoding;
+    this.#terminate = terminate;
+  }
+
+  /** Throws WireError when the message is malformed. */
+  handle(frame: Frame): Promise<void> | undefined {
+    const { pipeline } = this.#core;
+    const message = parseFrontend(frame);
+    switch (message.kind) {
+      case 'query':
+        pipeline.skipping = false;
+        return this.#query(message);
+      case 'parse':
+        return pipeline.skipping ? undefined : this.#parse(message.name, message, message.parameterTypes);
+      case 'bind':
+        return pipeline.skipping ? undefined : this.#bind(message.portal, message.statement, frame);
+      case 'describe':
+        return pipeline.skipping ? undefined : this.#describe(message.of, message.name, frame);
+      case 'execute':
+        return pipeline.skipping ? undefined : this.#execute(message.portal, frame);
+      case 'close':
+        return pipeline.skipping ? undefined : this.#close(message.of, message.name, frame);
+      case 'flush':
+        this.#core.forward(permitHousekeeping(frame.bytes));
+        return undefined;
+      case 'sync':
+        pipeline.skipping = false;
+        pipeline.open = false;
+        this.#core.replies.expect(expectation('sync'));
+        this.#core.forward(permitHousekeeping(frame.bytes));
+        return undefined;
+      case 'copy-data':
+      case 'copy-done':
+      case 'copy-fail':
+        // Outside COPY IN the target would ignore them; so they need not reach it.
+        if (pipeline.copyIn) this.#core.forward(permitHousekeeping(frame.bytes));
+        if (message.kind !== 'copy-data') pipeline.copyIn = false;
+        return undefined;
+      case 'function-call':
+        pipeline.skipping = false;
+        return this.#functionCall(message.oid, message.arguments.length, frame);
+      case 'terminate':
+        this.#terminate();
+        return undefined;
+      case 'password':
+        throw new Error('an authentication message came after authentication');
+      default:
+        return unreachable(message);
+    }
+  }
+
+  // --- simple query -------------------------------------------------------------------------------------------------------
+
+  #query(sql: SqlText): Promise<void> | undefined {
+    // https://www.postgresql.org/docs/18/protocol-flow.html: a simple Query also destroys the unnamed statement and portal.
+    this.#core.objects.removePrepared('');
+    this.#core.objects.removePortal('');
+    return then(this.#plan(sql), (planned) => {
+      if ('refusal' in planned) return this.#refuseQuery(planned.refusal, planned.text);
+      const { plan } = planned;
+      return then(this.#judge(plan, plan.statements, undefined), (judged) => this.#forwardQuery(plan, judged));
+    });
+  }
+
+  #forwardQuery(plan: Plan, judged: Judged): Promise<void> | undefined {
+    if (isRefusal(judged)) return this.#refuseQuery(judged, plan.text, plan);
+    const limited = judged.findIndex((run) => run.limited);
+    if (limited >= 0 && judged.slice(limited + 1).some((run) => run.planned.statement.effect === 'change')) {
+      return this.#refuseQuery(
+        refusal('policy-denied', 'gatehouse: a change may not follow a row-limited result within one query string', {
+          hint: 'Send the statements one by one.',
+        }),
+        plan.text,
+        plan,
+      );
+    }
+    return this.#recordAndForward(judged, frontend.query(plan.forwarded), (permit) => {
+      this.#forwarded(plan);
+      this.#core.replies.expect(expectation('query', { plan, runs: judged }));
+      this.#core.forward(permit);
+    });
+  }
+
+  #refuseQuery(refused: Refusal, text: string, plan?: Plan): undefined {
+    this.#recordRefusal(refused, text, plan);
+    this.#core.replies.expect(expectation('query', { refusal: refused }));
+    this.#core.forward(permitHousekeeping(frontend.query(REFUSED_TEXT)));
+  }
+
+  // --- extended query -----------------------------------------------------------------------------------------------------
+
+  #parse(name: string, sql: SqlText, parameterTypes: readonly number[]): Promise<void> | undefined {
+    return then(this.#plan(sql), (planned) => this.#forwardParse(name, parameterTypes, planned));
+  }
+
+  #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned): undefined {
+    const core = this.#core;
+    if (core.pipeline.skipping) return;
+    if ('refusal' in planned) return this.#refuse(planned.refusal, planned.text);
+    const { plan } = planned;
+    if (plan.statements.length > 1) {
+      const message = 'cannot insert multiple commands into a prepared statement';
+      return this.#refuse(refusal('statement-opaque', message, { sqlstate: '42601' }), plan.text);
+    }
+    const undo = core.objects.setPrepared(name, { plan, planned: plan.statements[0], sqlLevel: false });
+    core.pipeline.open = true;
+    core.replies.expect(expectation('parse', { plan, undo }));
+    core.forward(permitHousekeeping(frontend.parse(name, plan.forwarded, parameterTypes)));
+    if (plan.witnessed) {
+      // A client need not ask for the columns; the metadata witness always does.
+      core.replies.expect(expectation('describe', { plan, internal: true }));
+      core.forward(permitHousekeeping(frontend.describe('statement', name)));
+    }
+  }
+
+  #bind(portal: string, statement: string, frame: Frame): Promise<void> | undefined {
+    const core = this.#core;
+    const prepared = core.objects.prepared(statement);
+    if (!prepared) {
+      const what = statement === '' ? 'unnamed prepared statement' : `prepared statement "${statement}"`;
+      return this.#refuse(refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' }), '');
+    }
+    const { bytes } = frame;
+    return then(this.#current(statement, prepared), (current) => {
+      if (core.pipeline.skipping) return undefined;
+      if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
+      const { plan, planned } = current;
+      const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, held: false, rows: 0 });
+      core.pipeline.open = true;
+      core.replies.expect(expectation('bind', { plan, undo }));
+      core.forward(permitHousekeeping(bytes));
+      return undefined;
+    });
+  }
+
+  /**
+   * A prepared statement's text was substituted for a certain view and meaning of names. When either has changed since, the text is
+   * planned again: the same outcome goes on with fresh questions, another one needs a new Parse.
+   */
+  #current(
+    name: string,
+    prepared: PreparedStatement,
+  ): PreparedStatement | Refusal | Promise<PreparedStatement | Refusal> {
+    const { names } = this.#core;
+    const { plan } = prepared;
+    if (!names.stale && plan.contextVersion === names.version && plan.view.key === names.view().key) return prepared;
+    const compare = (planned: Planned): PreparedStatement | Refusal => {
+      if ('refusal' in planned) return planned.refusal;
+      if (planned.plan.forwarded !== plan.forwarded) return planChanged('since this statement was prepared');
+      const renewed = { ...prepared, plan: planned.plan, planned: planned.plan.statements[0] };
+      this.#core.objects.setPrepared(name, renewed);
+      return renewed;
+    };
+    const planned = names.plan(plan.text);
+    return planned instanceof Promise ? planned.then(compare) : compare(planned);
+  }
+
+  #describe(of: 'statement' | 'portal', name: string, frame: Frame): undefined {
+    const { objects, pipeline, replies } = this.#core;
+    const plan = (of === 'statement' ? objects.prepared(name) : objects.portal(name))?.plan;
+    pipeline.open = true;
+    replies.expect(expectation('describe', { plan }));
+    this.#core.forward(permitHousekeeping(frame.bytes));
+  }
+
+  #execute(name: string, frame: Frame): Promise<void> | undefined {
+    const { names, objects, pipeline, replies } = this.#core;
+    const portal = objects.portal(name);
+    if (!portal)
+      return this.#refuse(refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' }), '');
+    const { plan, planned } = portal;
+    const { bytes } = frame;
+    if (!planned) {
+      pipeline.open = true;
+      replies.expect(expectation('execute', { plan }));
+      this.#core.forward(permitHousekeeping(bytes));
+      return undefined;
+    }
+    if (plan.view.key !== names.view().key) return this.#refuse(planChanged('since the portal was bound'), plan.text);
+    return then(this.#judge(plan, [planned], portal.bind, portal), (judged) =>
+      this.#forwardExecute(plan, bytes, judged),
+    );
+  }
+
+  #forwardExecute(plan: Plan, bytes: Buffer, judged: Judged): Promise<void> | undefined {
+    const core = this.#core;
+    if (core.pipeline.skipping) return undefined;
+    if (isRefusal(judged)) return this.#refuse(judged, plan.text, plan);
+    if (!judged.some((run) => run.limited)) {
+      return this.#recordAndForward(judged, bytes, (permit) => {
+        this.#forwarded(plan);
+        core.pipeline.open = true;
+        core.replies.expect(expectation('execute', { plan, runs: judged }));
+        core.forward(permit);
+      });
+    }
+    // A limited result may end in a refusal: nothing of the pipeline may run behind it before that is known.
+    const ended = Promise.withResolvers<unknown>();
+    const recorded = this.#recordAndForward(judged, bytes, (permit) => {
+      this.#forwarded(plan);
+      core.pipeline.open = true;
+      core.replies.expect(expectation('execute', { plan, runs: judged, settle: ended.resolve }));
+      core.forward(permit);
+      core.forward(permitHousekeeping(frontend.flush()));
+      core.flushTarget();
+    });
+    return Promise.all([recorded, ended.promise]).then(() => undefined);
+  }
+
+  #close(of: 'statement' | 'portal', name: string, frame: Frame): undefined {
+    const { objects, pipeline, replies } = this.#core;
+    if (of === 'statement') objects.removePrepared(name);
+    else objects.removePortal(name);
+    pipeline.open = true;
+    replies.expect(expectation('close'));
+    this.#core.forward(permitHousekeeping(frame.bytes));
+  }
+
+  #refuse(refused: Refusal, text: string, plan?: Plan): undefined {
+    this.#recordRefusal(refused, text, plan);
+    this.#core.pipeline.open = true;
+    this.#core.replies.expect(expectation('refusal', { refusal: refused }));
+    this.#core.forward(permitHousekeeping(frontend.parse(REFUSED_NAME, REFUSED_TEXT)));
+  }
+
+  // --- fast-path function call ----------------------------------------------------------------------------------------------
+
+  /** Judged as the SELECT that it is short for. */
+  #functionCall(oid: number, count: number, frame: Frame): Promise<void> | undefined {
+    const core = this.#core;
+    const known = core.names.view().world.catalog.functions.find((candidate) => candidate.oid === oid);
+    if (!known) {
+      const unknown = refusal('protocol-unsupported', `gatehouse: a function with OID ${oid} is not known`, {
+        sqlstate: '42883',
+      });
+      return this.#refuseQuery(unknown, `function ${oid}`);
+    }
+    const parameters = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ');
+    const text = `SELECT ${quoteName(known.schema)}.${quoteName(known.name)}(${parameters})`;
+    const { bytes } = frame;
+    return then(core.names.plan(text), (planned) => {
+      if ('refusal' in planned) return this.#refuseQuery(planned.refusal, text);
+      const { plan } = planned;
+      return then(this.#judge(plan, plan.statements, undefined), (judged) => {
+        if (isRefusal(judged)) return this.#refuseQuery(judged, text, plan);
+        return this.#recordAndForward(judged, bytes, (permit) => {
+          this.#forwarded(plan);
+          core.replies.expect(expectation('function-call', { plan, runs: judged }));
+          core.forward(permit);
+        });
+      });
+    });
+  }
+
+  // --- shared -------------------------------------------------------------------------------------------------------------
+
+  #plan(sql: SqlText): Planned | Promise<Planned> {
+    const text = statementText(sql, this.clientEncoding);
+    return typeof text === 'string' ? this.#core.names.plan(text) : { refusal: text, text: '' };
+  }
+
+  #judge(
+    plan: Plan,
+    statements: readonly PlannedStatement[],
+    bind: Buffer | undefined,
+    portal?: Portal,
+  ): Judged | Promise<Judged> {
+    const { judge, asking } = this.#core;
+    return judge.judge({ plan, statements, bind, asking, portalOf: (planned) => this.#cursorOf(planned) ?? portal });
+  }
+
+  /** The cursor that a FETCH reads: its rows are counted over all fetches. */
+  #cursorOf(planned: PlannedStatement): Portal | undefined {
+    const use = planned.statement.objects.find((object) => object.kind === 'cursor' && object.act === 'use');
+    return use && this.#core.objects.portal(use.name);
+  }
+
+  #forwarded(plan: Plan): void {
+    this.#core.names.forwarded(plan);
+    if (plan.statements.some(({ statement }) => statement.verb === 'copy-from')) this.#core.pipeline.copyIn = true;
+  }
+
+  /** Records first. A change is forwarded when its record is durable; a read at once, while its replies are held back until then. */
+  #recordAndForward(
+    runs: readonly Run[],
+    bytes: Buffer,
+    send: (permit: ForwardPermit) => void,
+  ): Promise<void> | undefined {
+    const { judge } = this.#core;
+    const records = runs.map((run) => judge.recordForward(run));
+    const last = records.at(-1);
+    if (!last) {
+      send(permitHousekeeping(bytes)); // an empty query string
+      return undefined;
+    }
+    const all = records.length === 1 ? last : Promise.all(records).then(() => last);
+    if (runs.some((run) => run.planned.statement.effect === 'change')) {
+      return permitRecordedChange(bytes, all).then(send, () => this.#core.ledgerLost());
+    }
+    this.#core.holdRepliesFor(all);
+    send(permitRecordedRead(bytes, all));
+    return undefined;
+  }
+
+  #recordRefusal(refused: Refusal, text: string, plan?: Plan): void {
+    this.#core.holdRepliesFor(this.#core.judge.recordRefusal(refused, text, plan));
+  }
+}
+
+function planChanged(since: string): Refusal {
+  return refusal('plan-changed', 'cached plan must not change result type', {
+    detail: `gatehouse: what is hidden from you, or what the names mean, has changed ${since}.`,
+    hint: 'Prepare the statement again.',
+  });
+}
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unhandled message ${JSON.stringify(value)}`);
+}

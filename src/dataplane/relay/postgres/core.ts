@@ -1,0 +1,40 @@
+import type { ForwardPermit } from '../../permit.ts';
+import type { Session } from '../../session.ts';
+import type { Asking, Judge } from './judge.ts';
+import type { Replies } from './replies.ts';
+import type { SessionNames } from './session-names.ts';
+import type { SessionObjectTable } from './session-objects.ts';
+
+/** Where the client stands in the extended protocol; shared by both directions of a relay. */
+export interface Pipeline {
+  /** Extended-protocol messages were forwarded since the last Sync. */
+  open: boolean;
+  /** The target ignores everything until Sync, and so do we. */
+  skipping: boolean;
+  /** A COPY FROM STDIN was forwarded and has not ended. */
+  copyIn: boolean;
+}
+
+/** What the parts of one relay share: the only way to the target, and the order of things. */
+export interface RelayCore {
+  readonly session: Session;
+  readonly replies: Replies;
+  readonly objects: SessionObjectTable;
+  readonly names: SessionNames;
+  readonly judge: Judge;
+  readonly asking: Asking;
+  readonly pipeline: Pipeline;
+  /** The only way to the target; sent with the next `flushTarget`. */
+  forward(permit: ForwardPermit): void;
+  flushTarget(): void;
+  /** Resolves when no reply is outstanding, or the session is over. */
+  settled(): Promise<void>;
+  /** Nothing the target says from now on reaches the client before the record is durable. */
+  holdRepliesFor(record: Promise<unknown>): void;
+  ledgerLost(): void;
+  readonly over: boolean;
+}
+
+/** Sent in the place of a refused statement, so that the target's transaction state moves exactly as after any error. */
+export const REFUSED_TEXT = 'gatehouse: refused';
+export const REFUSED_NAME = '__gatehouse_refused';

@@ -1,0 +1,194 @@
+import type { SessionContext } from '../../../model/catalog.ts';
+import type { TransactionStatus } from '../../../wire/postgres/index.ts';
+import { frontend } from '../../../wire/postgres/index.ts';
+import { parseSessionContext, SESSION_CONTEXT_SQL } from '../../catalog/index.ts';
+import { permitHousekeeping } from '../../permit.ts';
+import type { Plan, Planned } from '../../plan.ts';
+import type { Planner } from '../../planner.ts';
+import type { View } from '../../view.ts';
+import type { World } from '../../world.ts';
+import type { RelayCore } from './core.ts';
+import { expectation } from './expectation.ts';
+import { internalRows } from './internal-rows.ts';
+
+const CONTEXT_NAME = '__gatehouse_context';
+/** Plans kept per session; a session that sends more different texts starts anew. */
+const PLAN_CACHE = 2_000;
+
+export interface SessionNamesOptions {
+  readonly core: RelayCore;
+  readonly planner: Planner;
+  readonly context: SessionContext;
+  /** Reads the catalog anew because something does not fit. */
+  readonly refreshCatalog: (reason: 'ddl' | 'mismatch') => Promise<void>;
+}
+
+/**
+ * What names mean in one session, and the plans made with that meaning. Whenever a forwarded statement may have changed it, the target
+ * itself is asked before the next name is resolved; nothing is simulated across messages.
+ */
+export class SessionNames {
+  readonly #options: SessionNamesOptions;
+  readonly #core: RelayCore;
+  readonly #plans = new Map<string, Plan>();
+  #view: View;
+  #context: SessionContext;
+  #version = 1;
+  /** Something forwarded since the last answer may have changed what names mean. */
+  #stale = false;
+  /** The same, and the transaction it happened in is still open: its end may change it back. */
+  #touched = false;
+  #catalogTouched = false;
+  #status: TransactionStatus = 'I';
+
+  constructor(options: SessionNamesOptions) {
+    this.#options = options;
+    this.#core = options.core;
+    this.#context = options.context;
+    this.#view = this.#core.session.view(this.#world());
+  }
+
+  get context(): SessionContext {
+    return this.#context;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get stale(): boolean {
+    return this.#stale;
+  }
+
+  /** The principal's view of the world as both are now. */
+  view(): View {
+    const view = this.#core.session.view(this.#world());
+    if (view !== this.#view) {
+      this.#view = view;
+      this.#plans.clear();
+    }
+    return view;
+  }
+
+  #world(): World {
+    const { services, connection } = this.#core.session;
+    return services.worlds.current(connection.name);
+  }
+
+  /** Plans a text; asks the target first when names may have changed. */
+  plan(text: string): Planned | Promise<Planned> {
+    if (this.#stale) return this.#refresh().then(() => this.#planNow(text));
+    return this.#planNow(text);
+  }
+
+  #planNow(text: string): Planned | Promise<Planned> {
+    const view = this.view();
+    const known = this.#plans.get(text);
+    if (known) return { plan: known };
+    const planned = this.#make(text, view);
+    if ('refusal' in planned && planned.refusal.sqlstate === '42P01') {
+      // Perhaps younger than the snapshot.
+      return this.#options.refreshCatalog('mismatch').then(() => this.#make(text, this.view()));
+    }
+    return planned;
+  }
+
+  #make(text: string, view: View): Planned {
+    const { session } = this.#core;
+    const started = performance.now();
+    const planned = this.#options.planner.plan(
+      {
+        text,
+        view,
+        session: this.#context,
+        contextVersion: this.#version,
+        objects: this.#core.objects.names,
+        principal: session.principal,
+      },
+      session.services.policy(),
+    );
+    session.services.metrics.observe('gatehouse_plan_seconds', (performance.now() - started) / 1000);
+    if ('plan' in planned && isLasting(planned.plan)) {
+      if (this.#plans.size >= PLAN_CACHE) this.#plans.clear();
+      this.#plans.set(text, planned.plan);
+    }
+    return planned;
+  }
+
+  /** A plan was forwarded: what it may have changed is asked for before the next name is resolved. */
+  forwarded(plan: Plan): void {
+    if (plan.changesContext) {
+      this.#stale = true;
+      this.#touched = true;
+    }
+    if (plan.changesCatalog) this.#catalogTouched = true;
+  }
+
+  /** ReadyForQuery came. */
+  ready(status: TransactionStatus): void {
+    if (this.#touched && status !== this.#status) this.#stale = true; // COMMIT, ROLLBACK, ROLLBACK TO
+    if (status === 'I') this.#touched = false;
+    this.#status = status;
+    if (status === 'I' && this.#catalogTouched) {
+      this.#catalogTouched = false;
+      this.#options.refreshCatalog('ddl').catch(() => undefined); // logged by whoever reads it
+    }
+  }
+
+  async refreshCatalog(): Promise<void> {
+    await this.#options.refreshCatalog('mismatch');
+  }
+
+  async #refresh(): Promise<void> {
+    const { pipeline } = this.#core;
+    await this.#core.settled();
+    if (this.#core.over || this.#status === 'E' || pipeline.skipping || !this.#stale) return;
+    const rows = await this.#ask(SESSION_CONTEXT_SQL);
+    if (!rows) return;
+    this.#stale = false;
+    const context = parseSessionContext(rows);
+    if (JSON.stringify(context) === JSON.stringify(this.#context)) return;
+    this.#context = context;
+    this.#version += 1;
+    this.#plans.clear();
+  }
+
+  /**
+   * A question of the gateway's own in the client's session; undefined when the target did not answer it. Within a pipeline it must not
+   * end the client's implicit transaction, so it ends with Flush there.
+   */
+  async #ask(sql: string): Promise<(string | null)[][] | undefined> {
+    const core = this.#core;
+    const capture: Buffer[] = [];
+    const answered = Promise.withResolvers<'done' | 'failed'>();
+    const internal = { internal: true } as const;
+    const within = core.pipeline.open;
+    core.replies.expect(expectation('parse', internal));
+    core.replies.expect(expectation('bind', internal));
+    core.replies.expect(expectation('execute', { ...internal, capture, settle: answered.resolve }));
+    core.replies.expect(expectation('close', internal));
+    core.replies.expect(expectation('close', internal));
+    if (!within) core.replies.expect(expectation('sync', internal));
+    core.forward(
+      permitHousekeeping(
+        Buffer.concat([
+          frontend.parse(CONTEXT_NAME, sql),
+          frontend.bind({ portal: CONTEXT_NAME, statement: CONTEXT_NAME }),
+          frontend.execute(CONTEXT_NAME),
+          frontend.close('portal', CONTEXT_NAME),
+          frontend.close('statement', CONTEXT_NAME),
+          within ? frontend.flush() : frontend.sync(),
+        ]),
+      ),
+    );
+    core.flushTarget();
+    await core.settled();
+    if (core.over) return undefined;
+    return (await answered.promise) === 'done' ? internalRows(capture) : undefined;
+  }
+}
+
+/** Plans that speak of names of the session (EXECUTE, FETCH …) are made anew each time. */
+function isLasting(plan: Plan): boolean {
+  return plan.statements.every(({ statement }) => statement.objects.length === 0);
+}

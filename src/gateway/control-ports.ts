@@ -1,0 +1,141 @@
+import type { ControlPlaneOptions } from '../controlplane/index.ts';
+import { type DataPlane, viewOf, type World, type Worlds } from '../dataplane/index.ts';
+import type { Ledger } from '../ledger/index.ts';
+import type { Address } from '../model/config.ts';
+import type { Principal } from '../model/principal.ts';
+import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
+import type { Current } from './current.ts';
+import type { StatePaths } from './state.ts';
+
+export interface PortParts {
+  readonly current: () => Current;
+  readonly dataPlane: DataPlane;
+  readonly storage: Storage;
+  readonly ledger: Ledger;
+  readonly index: SessionIndex;
+  readonly worlds: Worlds;
+  readonly postgres: Address | undefined;
+  readonly paths: StatePaths;
+}
+
+type Ports = Pick<
+  ControlPlaneOptions,
+  | 'identity'
+  | 'policy'
+  | 'sessionIndex'
+  | 'sessions'
+  | 'credentials'
+  | 'connections'
+  | 'ledger'
+  | 'labels'
+  | 'health'
+  | 'policyStatus'
+>;
+
+/** What the control plane asks for, made of what this node has. */
+export function controlPorts(parts: PortParts): Ports {
+  const { current, dataPlane, storage, worlds } = parts;
+  return {
+    identity: () => current().identity,
+    policy: () => current().policy,
+    sessionIndex: parts.index,
+    sessions: dataPlane,
+    credentials: {
+      put: (credential) => storage.credentials.put(credential),
+      get: (id) => storage.credentials.get(id),
+      listFor: (principalId) => storage.credentials.listFor(principalId),
+      prune: (before) => storage.credentials.prune(before),
+      revoke: async (id, at) => {
+        const revoked = await storage.credentials.revoke(id, at);
+        if (revoked) dataPlane.revoke(id);
+        return revoked;
+      },
+    },
+    connections: () => {
+      const { postgres } = parts;
+      if (!postgres) return [];
+      return [...current().loaded.config.connections.values()].map(({ name, protocol }) => ({
+        name,
+        protocol,
+        endpoint: { host: postgres.host, port: postgres.port, database: name, tls: current().tls !== undefined },
+      }));
+    },
+    ledger: ledgerPort(parts),
+    labels: {
+      refresh: async (connection) => {
+        const before = worlds.peek(connection)?.version;
+        const world = await worlds.refresh(connection, 'demand');
+        return {
+          ...(before === undefined ? {} : { before }),
+          after: world.version,
+          relations: world.labels.relations.size,
+          problems: world.labels.problems.map(({ message }) => message),
+        };
+      },
+      effective: async (connection, principal) => {
+        const config = current().loaded.config.connections.get(connection);
+        if (!config) throw new Error(`there is no connection ${connection}`);
+        return effectiveLabels(await worlds.ready(config), principal, current());
+      },
+    },
+    health: { ledger: () => parts.ledger.status.failed === undefined },
+    policyStatus: () => ({ loadedAt: current().loadedAt }),
+  };
+}
+
+function effectiveLabels(world: World, principal: Principal, { policy, loaded }: Current) {
+  const now = new Date();
+  const view = viewOf(world, policy, principal, loaded.config.masks, {
+    approved: false,
+    routine: false,
+    rows: 0,
+    rowsSession: 0,
+    rowsHour: 0,
+    rowsDay: 0,
+    hour: now.getUTCHours(),
+    weekday: now.getUTCDay() || 7,
+  });
+  return {
+    catalogVersion: world.version,
+    takenAt: world.catalog.takenAt,
+    problems: world.labels.problems.map(({ message }) => message),
+    relations: [...world.labels.relations].flatMap(([oid, labels]) => {
+      const relation = world.catalog.relations.get(oid);
+      if (!relation) return [];
+      return [
+        {
+          relation: `${relation.schema}.${relation.name}`,
+          kind: relation.kind,
+          labels: labels.table,
+          columns: [...labels.columns].map(([name, columnLabels]) => ({
+            name,
+            labels: columnLabels,
+            hidden: view.hidden.get(oid)?.expressions.has(name) ?? false,
+          })),
+        },
+      ];
+    }),
+  };
+}
+
+function ledgerPort({ ledger, paths }: PortParts): ControlPlaneOptions['ledger'] {
+  const files = createLedgerFiles(paths.ledger);
+  return {
+    status: async () => {
+      const { size, checkpoint, checkpointAt, failed } = ledger.status;
+      return {
+        origin: ledger.origin,
+        size,
+        publishedSize: checkpoint.size,
+        rootHash: Buffer.from(checkpoint.root).toString('base64'),
+        checkpointAt,
+        verifierKey: ledger.vkey,
+        ...(failed === undefined ? {} : { failing: failed.message }),
+      };
+    },
+    read: async (path) => {
+      const bytes = await files.read(path);
+      return bytes && Buffer.from(bytes);
+    },
+  };
+}

@@ -1,0 +1,264 @@
+import { hkdfSync } from 'node:crypto';
+import pino from 'pino';
+import { createApprovals } from '../approval/index.ts';
+import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
+import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
+import { DataPlane, RowMeter, type Services, TargetQueries, Worlds } from '../dataplane/index.ts';
+import { loadMasterKey, openSecret } from '../identity/index.ts';
+import { openLedger } from '../ledger/index.ts';
+import { pseudonymSettings } from '../masking/index.ts';
+import type { Address, ConnectionConfig } from '../model/config.ts';
+import type { JsonValue } from '../model/json.ts';
+import { createAnalyser } from '../statement/sql/postgres/index.ts';
+import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/index.ts';
+import { controlPorts } from './control-ports.ts';
+import { ConfigRefused, type Current, readCurrent } from './current.ts';
+import { initState, isNewState, statePaths } from './state.ts';
+
+export interface StartOptions {
+  /** Where log lines go; standard error by default. */
+  readonly logTo?: NodeJS.WritableStream | 'silent';
+  /** Reload when files change; true by default. */
+  readonly watch?: boolean;
+  readonly clock?: () => number;
+}
+
+export interface RunningGateway {
+  readonly addresses: { readonly postgres: Address | undefined; readonly control: Address };
+  /** Reads the folder again; a bad version is refused and the old one stays. Gives what is wrong, nothing when all is well. */
+  reload(): Promise<readonly string[]>;
+  /** Stops accepting, lets transactions end, writes the last checkpoint. */
+  close(): Promise<void>;
+}
+
+const HEARTBEAT_MS = 60_000;
+const CLOCKWORK_MS = 1_000;
+
+/**
+ * Starts a gateway node from a configuration folder.
+ * @throws ConfigRefused, LedgerError, StorageError, IdentityError: nothing listens then
+ */
+export async function startGateway(folder: string, options: StartOptions = {}): Promise<RunningGateway> {
+  const clock = options.clock ?? Date.now;
+  let current = await readCurrent(folder, clock);
+  const config = () => current.loaded.config;
+  const log = createLog(config().log.level, options.logTo);
+  for (const warning of current.loaded.warnings) log.warn({ problem: formatProblem(warning) }, 'configuration');
+
+  const paths = statePaths(config());
+  if (await isNewState(config())) {
+    const { vkey } = await initState(config());
+    log.info({ vkey }, 'a new ledger was created; keep its verifier key with your auditor');
+  }
+  const masterKey = await loadMasterKey(paths.masterKey, { GATEHOUSE_MASTER_KEY: process.env['GATEHOUSE_MASTER_KEY'] });
+  const derive = (use: string) => Buffer.from(hkdfSync('sha256', masterKey.bytes, '', `gatehouse/${use}`, 32));
+  const ledger = await openLedger({ storage: createLedgerFiles(paths.ledger), origin: config().ledger.origin, clock });
+  const storage = await openStorage(paths.folder, {
+    clock,
+    onFailure: (error) => log.error({ error }, 'row budgets could not be written'),
+  });
+  const metrics = new MetricsRegistry({ process: true });
+  const index = createSessionIndex({
+    path: paths.index,
+    ledger: paths.ledger,
+    onProblem: (problem) => problem && log.warn({ problem }, 'the session index cannot follow the ledger'),
+  });
+  await ledger.append({
+    kind: 'log.start',
+    time: clock(),
+    clear: { config: current.loaded.version, policy: current.policy.version, version: 1 },
+  });
+
+  const analyser = await createAnalyser({ maxBytes: config().limits.maxStatementBytes });
+  const approvals = createApprovals({ store: storage.approvals, sink: ledger, clock, settings: config().approvals });
+  const stored = async (name: string) => {
+    const sealed = await storage.secrets.get(name);
+    return sealed && openSecret(masterKey, name, sealed);
+  };
+  const targetPassword = async ({ credential }: ConnectionConfig) =>
+    credential.password && resolveSecret(credential.password, config().folder, { stored, env: process.env });
+
+  const sticky = new Map<string, JsonValue>();
+  const loadSticky = async () => {
+    for (const name of config().connections.keys()) {
+      const kept = sticky.has(name) ? undefined : await storage.stickyLabels.get(name);
+      if (kept !== undefined) sticky.set(name, kept);
+    }
+  };
+  await loadSticky();
+
+  const worlds = new Worlds({
+    connections: () => config().connections,
+    labels: () => current.labels,
+    analyser,
+    refreshSeconds: config().limits.catalogRefreshSeconds,
+    clock,
+    log,
+    sticky: {
+      load: (connection) => sticky.get(connection),
+      save: (connection, labels) => {
+        sticky.set(connection, labels);
+        storage.stickyLabels
+          .put(connection, labels)
+          .catch((error: unknown) => log.error({ error }, 'labels could not be remembered'));
+      },
+    },
+    open: async (connection) => {
+      const password = await targetPassword(connection);
+      return TargetQueries.connect({
+        address: connection.address,
+        tls: connection.tls,
+        ...(connection.ca === undefined ? {} : { ca: connection.ca }),
+        database: connection.database,
+        user: connection.credential.username,
+        password: () => password,
+        startupParameters: { application_name: 'gatehouse catalog' },
+        deadlineMs: 15_000,
+      });
+    },
+    onChanged: (world, reason) => {
+      const clear = { connection: world.connection, catalog: world.catalog.version, reason, world: world.version };
+      ledger.append({ kind: 'catalog.refreshed', time: clock(), clear }).catch(() => undefined);
+      log.info(clear, 'the catalog or its labels changed');
+    },
+  });
+
+  const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
+  const services: Services = {
+    config,
+    policy: () => current.policy,
+    worlds,
+    approvals,
+    rows: new RowMeter(storage.budgets),
+    sink: ledger,
+    metrics,
+    log,
+    clock,
+    targetPassword,
+    pseudonymSettings: () => pseudonyms,
+    requestLink: () => '',
+  };
+  const dataPlane = new DataPlane({
+    services,
+    identity: () => current.identity,
+    credentials: storage.credentials,
+    analyser,
+    tls: () => current.tls?.material,
+    decoyKey: derive('decoy'),
+  });
+
+  const { listeners } = config();
+  const postgres = listeners.postgres && (await dataPlane.listen(listeners.postgres));
+  const controlPlane: ControlPlane = createControlPlane({
+    ...controlPorts({ current: () => current, dataPlane, storage, ledger, index, worlds, postgres, paths }),
+    approvals,
+    sink: ledger,
+    metrics,
+    log,
+    clock,
+    timeZone: config().timeZone,
+    ...(current.tls ? { tls: { cert: current.tls.cert, key: current.tls.key } } : {}),
+  });
+  const control = await controlPlane.listen(listeners.control);
+
+  const clockwork = setInterval(() => {
+    approvals.expire(clock()).catch((error: unknown) => log.error({ error }, 'requests could not be expired'));
+    const { size, durable, failed } = ledger.status;
+    metrics.gauge('ledger_entries', size);
+    metrics.gauge('ledger_entries_durable', durable);
+    metrics.gauge('ledger_failed', failed ? 1 : 0);
+  }, CLOCKWORK_MS);
+  const heartbeat = setInterval(() => {
+    ledger
+      .append({
+        kind: 'heartbeat',
+        time: clock(),
+        clear: { every: HEARTBEAT_MS / 1000, sessions: dataPlane.list().length },
+      })
+      .catch((error: unknown) => log.error({ error }, 'the ledger cannot be written'));
+  }, HEARTBEAT_MS);
+
+  const reload = async (): Promise<readonly string[]> => {
+    let next: Current;
+    try {
+      next = await readCurrent(folder, clock);
+    } catch (error) {
+      const problems = error instanceof ConfigRefused ? error.problems.map(formatProblem) : [String(error)];
+      log.error({ problems }, 'the new configuration is refused; the old one stays in force');
+      await ledger.append({
+        kind: 'config.refused',
+        time: clock(),
+        clear: { problems: problems.length },
+        hidden: [ledger.conceal('problems', problems.slice(0, 20))],
+      });
+      return problems;
+    }
+    const before = current;
+    if (next.loaded.version === before.loaded.version) return [];
+    const time = clock();
+    const change = { from: before.loaded.version, to: next.loaded.version };
+    // Recorded before it counts: a change that cannot be recorded is not made.
+    await ledger.append({ kind: 'connection.changed', time, clear: change });
+    if (next.policy.version !== before.policy.version) {
+      await ledger.append({
+        kind: 'policy.changed',
+        time,
+        clear: { from: before.policy.version, to: next.policy.version },
+      });
+    }
+    current = next;
+    await loadSticky();
+    worlds.relabel();
+    for (const warning of next.loaded.warnings) log.warn({ problem: formatProblem(warning) }, 'configuration');
+    log.info(change, 'the configuration was reloaded');
+    return [];
+  };
+  const { policies, labels, state } = config();
+  const watch =
+    options.watch === false
+      ? undefined
+      : watchConfig(
+          folder,
+          async () => void (await reload()),
+          (error) => log.error({ error }, 'the configuration cannot be watched'),
+          {
+            also: [policies, labels],
+            ignore: state,
+          },
+        );
+  log.info({ postgres, control, policy: current.policy.version }, 'gatehouse is ready');
+
+  let closing: Promise<void> | undefined;
+  const shutDown = async (): Promise<void> => {
+    clearInterval(clockwork);
+    clearInterval(heartbeat);
+    watch?.close();
+    await dataPlane.drain(config().limits.drainSeconds);
+    await controlPlane.close();
+    await worlds.close();
+    await ledger.append({ kind: 'log.stop', time: clock(), clear: { reason: 'shutdown' } }).catch(() => undefined);
+    await ledger.close();
+    await index.close();
+    await storage.close();
+    log.info({}, 'gatehouse has stopped');
+  };
+  return {
+    addresses: { postgres, control },
+    reload,
+    close: () => {
+      closing ??= shutDown();
+      return closing;
+    },
+  };
+}
+
+function createLog(level: string, to: StartOptions['logTo']): pino.Logger {
+  const options: pino.LoggerOptions = {
+    level: to === 'silent' ? 'silent' : level,
+    base: { service: 'gatehouse' },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { error: pino.stdSerializers.errWithCause },
+    formatters: { level: (label) => ({ level: label }) },
+  };
+  return to === undefined || to === 'silent' ? pino(options, pino.destination(2)) : pino(options, to);
+}
