@@ -11,4 +11,4 @@ export interface Environment {
   readonly DEBUG?: string;
 }
 
-export const environment: Environment = process.env;
+export const environment: Environment = process.env as Environment;

@@ -105,7 +105,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     },
     open: async (connection) => {
       const password = await targetPassword(connection);
-      return TargetQueries.connect({
+      const queries = await TargetQueries.connect({
         address: connection.address,
         tls: connection.tls,
         ...(connection.ca === undefined ? {} : { ca: connection.ca }),
@@ -115,6 +115,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
         startupParameters: { application_name: 'gatehouse catalog' },
         deadlineMs: 15_000,
       });
+      return { query: (sql) => queries.query(sql), close: () => queries.close() };
     },
     onChanged: (world, reason) => {
       const clear = { connection: world.connection, catalog: world.catalog.version, reason, world: world.version };
