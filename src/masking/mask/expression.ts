@@ -26,12 +26,19 @@ export function maskExpression(
 ): string {
   const type = column.baseTypeName;
   const name = quoteIdentifier(column.name);
-  const collation = column.collation ?? (column.baseTypeOid === OID.name ? 'pg_catalog."C"' : undefined);
-  const collate = collation === undefined ? '' : ` COLLATE ${collation}`;
+  const collate = collateClause(column);
   if (kind.kind === 'null') return `(NULL::${type}${collate})`;
   const constant = redactConstant(column);
   const body = masked(column, kind, shapeOf(labels), name, constant);
   return `((CASE WHEN ${name} IS NULL THEN NULL ELSE ${body} END)::${type}${collate})`;
+}
+
+/** Said for every text: the expressions inside work under "C", which would show in the order of the client's result. */
+function collateClause(column: CatalogColumn): string {
+  if (column.collation !== undefined) return ` COLLATE ${column.collation}`;
+  if (column.baseTypeOid === OID.name) return ' COLLATE pg_catalog."C"';
+  const collatable = (textTypeOf(column) && column.baseTypeOid !== OID.char) || textElementOf(column);
+  return collatable ? ' COLLATE pg_catalog."default"' : '';
 }
 
 function masked(column: CatalogColumn, kind: MaskKind, shape: ValueShape, name: string, constant: string): string {

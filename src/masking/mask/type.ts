@@ -14,7 +14,7 @@ const BPCHAR = 1042;
 const NAME = 19;
 const CHAR = 18;
 const scalars: ReadonlySet<number> = new Set([TEXT, VARCHAR, BPCHAR, NAME]);
-const arrays: ReadonlySet<number> = new Set([1009, 1015, 1014, 1003]);
+const arrays: ReadonlySet<number> = new Set([1009, 1015, 1014]);
 
 /** Object identifiers of built-in types never change: pg_type.dat numbers them. */
 export const OID = {
@@ -29,6 +29,7 @@ export const OID = {
   numeric: 1700,
   uuid: 2950,
   name: NAME,
+  char: CHAR,
 } as const;
 
 function textType(typeName: string): TextType {

@@ -5,7 +5,7 @@ import type { HiddenRelations } from '../../model/mask.ts';
 export interface FieldOrigin {
   /** 0 when the column is no plain column of a relation. */
   readonly tableOid: Oid;
-  /** 0 likewise; negative for system columns. */
+  /** 0 likewise, or when the column is a whole row of the relation; negative for system columns. */
   readonly attnum: number;
 }
 
@@ -25,6 +25,8 @@ export function witness(
     if (tableOid === 0) continue;
     const masked = hidden.get(tableOid);
     if (masked) {
+      // A whole row carries every column of it.
+      if (attnum === 0 && masked.expressions.size > 0) return 'violation';
       const column = masked.relation.columns.find((candidate) => candidate.attnum === attnum);
       if (column && masked.expressions.has(column.name)) return 'violation';
       if (!column && attnum > 0) stale = true;
