@@ -135,7 +135,7 @@ export class Worlds {
   #build(name: string, entry: Entry, snapshot: CatalogSnapshot, reason: string): World {
     const files = this.#options.labels().filter((file) => file.connection === name);
     const lineage = viewLineage(snapshot, this.#options.analyser);
-    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name)));
+    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
     for (const problem of labels.problems)
       this.#options.log.warn({ connection: name, problem }, 'a label needs attention');
     this.#options.sticky.save(name, JSON.parse(JSON.stringify(labels.sticky)) as JsonValue);
