@@ -12,21 +12,27 @@ export interface DecideOptions {
   readonly streamsRows?: boolean;
 }
 
+/** A question, and who answers it; one judge may answer several questions that cannot be told apart. */
+export interface AskerPart {
+  readonly question: AccessQuestion;
+  readonly judge: Judge;
+}
+
 /** A principal and his questions, made ready: what is left to do per statement is a look-up. Keep one as long as its policy set. */
 export class Asker {
-  readonly #judges: readonly Judge[];
+  readonly #parts: readonly AskerPart[];
   readonly #scope: Scope;
   readonly #ask: (judge: Judge, context: AccessContext, counters: CounterValues, more: number) => Verdict;
   readonly #combine: (answers: { question: AccessQuestion; verdict: Verdict }[]) => Decision;
   readonly #decisions = new Recent<Decision>(REMEMBERED);
 
   constructor(
-    judges: readonly Judge[],
+    parts: readonly AskerPart[],
     scope: Scope,
     ask: (judge: Judge, context: AccessContext, counters: CounterValues, more: number) => Verdict,
     combine: (answers: { question: AccessQuestion; verdict: Verdict }[]) => Decision,
   ) {
-    this.#judges = judges;
+    this.#parts = parts;
     this.#scope = scope;
     this.#ask = ask;
     this.#combine = combine;
@@ -64,8 +70,8 @@ export class Asker {
     const known = this.#decisions.get(key);
     if (known) return known;
     const decision = this.#combine(
-      this.#judges.map((judge) => ({
-        question: judge.question,
+      this.#parts.map(({ question, judge }) => ({
+        question,
         verdict: this.#ask(judge, context, counters, more),
       })),
     );

@@ -75,7 +75,10 @@ export class PolicySet {
     const known = this.#askers.get(key);
     if (known) return known;
     const asker = new Asker(
-      questions.map((question) => this.#judge(`${who}\n${questionKey(question)}`, principal, question)),
+      questions.map((question) => ({
+        question,
+        judge: this.#judge(this.#judgeKey(who, question), principal, question),
+      })),
       this.#scopeOf(questions.map((question) => question.action)),
       (judge, context, counters, more) => this.#answer(judge, context, counters, more),
       (answers) => combine(answers, this.policies),
@@ -123,7 +126,8 @@ export class PolicySet {
         policies: this.policies,
         decide: (all) => this.decide(all),
         verdict: ({ principal, context }, question) => {
-          const judge = this.#judge(`${this.#keyOf(principal)}\n${questionKey(question)}`, principal, question);
+          const key = this.#judgeKey(this.#keyOf(principal), question);
+          const judge = this.#judge(key, principal, question);
           return this.#answer(judge, context, countersOf(context), 0);
         },
         permitsFor: (action) =>
@@ -143,11 +147,18 @@ export class PolicySet {
     const hidden = new Set<number>();
     for (const [index, column] of columns.entries()) {
       const resource = { ...column, type: 'Column', connection } as const;
-      const key = `${this.#keyOf(principal)}\nclass ${this.#classOf(resource)}`;
+      const key = `${this.#keyOf(principal)}\nhidden ${this.#classOf(resource)}`;
       const judge = this.#judge(key, principal, { action: 'unmask', resource });
       if (this.#answer(judge, context, counters, 0).effect !== 'allow') hidden.add(index);
     }
     return hidden;
+  }
+
+  /** Wide tables ask the same of many columns; where no permit can be missing, the answer does not name the column either. */
+  #judgeKey(who: string, question: AccessQuestion): string {
+    const { action, resource, unlessForbidden } = question;
+    if (unlessForbidden !== true || resource.type !== 'Column') return `${who}\n${questionKey(question)}`;
+    return `${who}\nclass ${action} ${this.#classOf(resource)}`;
   }
 
   /** Columns with the same labels get the same answer unless a policy names one of them, its table or its schema. */

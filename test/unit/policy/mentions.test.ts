@@ -95,3 +95,27 @@ test('columns answered in classes get the answers they would get one by one', ()
     { numRuns: 60 },
   );
 });
+
+test('a refusal names the very column although its class was judged for another one', () => {
+  const set = setOf('forbid (principal, action == Action::"read", resource in Label::"x");');
+  const asked = (name: string) => {
+    const resource = {
+      type: 'Column',
+      connection: 'shop',
+      schema: 's',
+      table: 't',
+      column: name,
+      labels: ['x'],
+      tableLabels: [],
+    } as const;
+    const decision = set.decide({
+      principal: principal('alice'),
+      questions: [{ action: 'read', resource, unlessForbidden: true }],
+      context: context(),
+    });
+    assert.ok(decision.effect === 'refuse' && decision.question?.resource.type === 'Column');
+    return decision.question.resource.column;
+  };
+  assert.equal(asked('a'), 'a');
+  assert.equal(asked('b'), 'b');
+});
