@@ -68,6 +68,8 @@ export function createGate({ policy, clock, timeZone }: GateOptions): Gate {
   function contextOf(request: FastifyRequest): AccessContext {
     const parts = new Map(calendar.formatToParts(clock()).map((part) => [part.type, part.value]));
     const client = request.headers['user-agent'];
+    // A zone (`fe80::1%eth0`) is no part of the address to Cedar.
+    const [address = ''] = peerAddress(request).split('%');
     return {
       approved: false,
       routine: false,
@@ -77,7 +79,7 @@ export function createGate({ policy, clock, timeZone }: GateOptions): Gate {
       rowsDay: 0,
       hour: Number(parts.get('hour')),
       weekday: WEEKDAYS[parts.get('weekday') ?? ''] ?? 1,
-      sourceIp: peerAddress(request),
+      ...(address === '' ? {} : { sourceIp: address }),
       ...(client === undefined ? {} : { client: client.slice(0, 200) }),
     };
   }

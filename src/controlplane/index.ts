@@ -2,7 +2,7 @@ export type { Access } from './access.ts';
 export { type ControlPlane, createControlPlane } from './control-plane.ts';
 export { ControlError, type ControlErrorCode } from './errors.ts';
 export { MetricsRegistry } from './metrics.ts';
-export { openapiText } from './openapi.ts';
+export { openapiText, writeOpenapiFile } from './openapi.ts';
 export type {
   ConnectionInfo,
   ControlPlaneOptions,

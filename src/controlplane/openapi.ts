@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { createApprovals } from '../approval/index.ts';
 import { MetricsRegistry } from './metrics.ts';
 import type { ControlPlaneOptions } from './ports.ts';
@@ -48,4 +49,9 @@ export async function openapiText(): Promise<string> {
   } finally {
     await server.close();
   }
+}
+
+/** Writes the description where editors and client generators look for it; a test fails while it is not up to date. */
+export async function writeOpenapiFile(path: string): Promise<void> {
+  await writeFile(path, await openapiText());
 }
