@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { initFolder, loadConfig } from '../config/index.ts';
-import { initState, ledgerFolder } from '../gateway/state.ts';
+import { initState, ledgerFolder } from '../gateway.ts';
 import { DemoError } from './errors.ts';
 import { AUDIENCE, CLIENT_ID } from './identity-provider.ts';
 import { APP_ROLE, DATABASE } from './sales-database.ts';

@@ -11,7 +11,7 @@ export function registerConfigCommands(program: Command): void {
     .action(
       doing(async (call, folder: string) => {
         const { initFolder, loadConfig } = await import('../../config/index.ts');
-        const { initState } = await import('../../gateway/state.ts');
+        const { initState } = await import('../../gateway.ts');
         const files = await initFolder(folder);
         const loaded = await loadConfig(folder);
         if ('problems' in loaded)

@@ -18,7 +18,7 @@ export function registerCredentials(program: Command): void {
     .action(
       doing(async (call, name: string, folder: string) => {
         const secret = await readSecret(name);
-        const { openSecrets } = await import('../../gateway/state.ts');
+        const { openSecrets } = await import('../../gateway.ts');
         await using secrets = await openSecrets(await configIn(folder));
         await secrets.set(name, secret);
         call.terminal.result({ name, stored: true }, () => `stored ${name}`);
@@ -30,7 +30,7 @@ export function registerCredentials(program: Command): void {
     .argument('[folder]', 'the folder with gatehouse.yaml', '.')
     .action(
       doing(async (call, folder: string) => {
-        const { openSecrets } = await import('../../gateway/state.ts');
+        const { openSecrets } = await import('../../gateway.ts');
         await using secrets = await openSecrets(await configIn(folder));
         const items = (await secrets.list()).map(({ name, changedAt }) => ({
           name,
@@ -53,7 +53,7 @@ export function registerCredentials(program: Command): void {
     .argument('[folder]', 'the folder with gatehouse.yaml', '.')
     .action(
       doing(async (call, name: string, folder: string) => {
-        const { openSecrets } = await import('../../gateway/state.ts');
+        const { openSecrets } = await import('../../gateway.ts');
         await using secrets = await openSecrets(await configIn(folder));
         if (!(await secrets.remove(name))) throw new CliError('ERR_CLI_FAILED', `no password is stored under ${name}`);
         call.terminal.result({ name, removed: true }, () => `removed ${name}`);

@@ -30,7 +30,7 @@ export function registerLedger(program: Command): void {
     .argument('[folder]', 'the folder with gatehouse.yaml', '.')
     .action(
       doing(async (call, folder: string) => {
-        const { initState } = await import('../../gateway/state.ts');
+        const { initState } = await import('../../gateway.ts');
         const made = await initState(await configIn(folder));
         call.terminal.result(made, ({ vkey }) => `verifier key: ${vkey}`);
       }),
@@ -92,7 +92,7 @@ async function local(folder: string): Promise<Source> {
   const isLedger = await exists(join(folder, 'checkpoint'));
   let place = folder;
   if (!isLedger) {
-    const { ledgerFolder } = await import('../../gateway/state.ts');
+    const { ledgerFolder } = await import('../../gateway.ts');
     place = ledgerFolder(await configIn(folder));
   }
   const read = async (path: string): Promise<Buffer | undefined> => {

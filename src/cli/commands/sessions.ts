@@ -82,7 +82,7 @@ async function list(call: Call<ListOptions>): Promise<void> {
           items.map((each) => [
             each.id,
             moment(each.startedAt),
-            shortened(each.principal.name, 30),
+            shortened(each.principal?.name ?? '(erased)', 30),
             each.connection,
             shortened(each.client, 16),
             each.state,
@@ -109,7 +109,12 @@ async function show(call: Call<unknown>, id: string): Promise<void> {
   call.terminal.result({ session: found, statements }, () => {
     const head = facts([
       ['session', found.id],
-      ['who', `${found.principal.name} (${found.principal.kind} ${found.principal.id})`],
+      [
+        'who',
+        found.principal === undefined
+          ? '(erased)'
+          : `${found.principal.name} (${found.principal.kind} ${found.principal.id})`,
+      ],
       ['on behalf of', found.onBehalfOf],
       ['connection', found.connection],
       ['client', `${found.client} from ${found.sourceIp}`],
