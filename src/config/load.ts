@@ -106,9 +106,10 @@ async function read(
       labelFiles,
       policyPrefix: shownFolder(folder, folders.policies),
       labelPrefix: shownFolder(folder, folders.labels),
-      connections: connectionNames(yaml.value),
-      config,
+      configFile: CONFIG_FILE,
       yaml,
+      connections: connectionNames(yaml.value),
+      config: built,
     }),
   );
 

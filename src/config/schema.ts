@@ -202,8 +202,8 @@ const maskKind = z
     examples: ['redact'],
   });
 
-/** `pii.contact.email`: words joined by dots. */
-export const LABEL = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
+/** `pii.contact.email`: words joined by dots, as in label files. */
+export const LABEL = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/;
 
 export const configDocument = z
   .strictObject({
@@ -226,7 +226,10 @@ export const configDocument = z
     masks: z
       .record(z.string().regex(LABEL), maskKind)
       .optional()
-      .meta({ description: 'How columns are masked, by label; the longest label that fits wins, default otherwise' }),
+      .meta({
+        description:
+          'How columns are masked, by label (lower-case words joined by dots); the longest label that fits wins, default otherwise',
+      }),
     approvals: z
       .strictObject({
         mode: z.enum(['wait', 'error']).optional().meta({

@@ -17,6 +17,8 @@ export interface VerifierOptions {
   readonly clock?: () => number;
   /** Overrides for keys found by discovery, in milliseconds. */
   readonly keyTimes?: Partial<KeyTimes>;
+  /** The verifier of the configuration before: keys it holds stay known, so a reload while an issuer is down locks nobody out. */
+  readonly previous?: IdentityVerifier;
 }
 
 /** The one door for proofs of identity: every listener asks here. */
@@ -29,6 +31,9 @@ export interface IdentityVerifier {
   /** Fetches every issuer's keys, for readiness. Gives what is wrong, by issuer; empty when all is well. */
   warm(now?: number): Promise<readonly { readonly issuer: string; readonly problem: string }[]>;
 }
+
+/** Key sources by issuer and key file, kept beside the verifier so that they are no part of its door. */
+const sources = new WeakMap<IdentityVerifier, ReadonlyMap<string, KeySource>>();
 
 const MINUTE = 60_000;
 /**
@@ -58,7 +63,13 @@ export function createIdentityVerifier(
   options: VerifierOptions = {},
 ): IdentityVerifier {
   const clock = options.clock ?? Date.now;
-  const known = new Map(issuers.map((issuer) => [issuer.issuer, { issuer, source: keySourceOf(issuer, options) }]));
+  const held = options.previous === undefined ? undefined : sources.get(options.previous);
+  const known = new Map(
+    issuers.map((issuer) => {
+      const source = held?.get(placeOf(issuer)) ?? keySourceOf(issuer, options);
+      return [issuer.issuer, { issuer, source }];
+    }),
+  );
   if (known.size !== issuers.length) throw new TypeError('an issuer is configured twice');
   const remembered = new Map<string, Remembered>();
 
@@ -102,7 +113,7 @@ export function createIdentityVerifier(
     return principal;
   };
 
-  return {
+  const verifier: IdentityVerifier = {
     verifyToken,
     warm: async (now = clock()) => {
       const problems = await Promise.all(
@@ -118,6 +129,13 @@ export function createIdentityVerifier(
       return problems.flat();
     },
   };
+  sources.set(verifier, new Map([...known.values()].map(({ issuer, source }) => [placeOf(issuer), source])));
+  return verifier;
+}
+
+/** Where an issuer's keys come from. */
+function placeOf(issuer: IssuerConfig): string {
+  return JSON.stringify([issuer.issuer, issuer.jwksFile ?? null]);
 }
 
 function keySourceOf(issuer: IssuerConfig, options: VerifierOptions): KeySource {

@@ -221,6 +221,19 @@ test('an issuer that goes down keeps its keys for an hour, then nobody logs in w
   await verifier.verifyToken(token);
 });
 
+test('a new configuration keeps the keys of the one before while the issuer is down', async (t) => {
+  const failing = await startOidcProvider();
+  t.after(() => failing.stop());
+  const before = createIdentityVerifier([at(failing.issuer)]);
+  const token = await failing.tokenFor('alice');
+  await before.verifyToken(token);
+  await failing.pause();
+  const after = createIdentityVerifier([{ ...at(failing.issuer), subjectPrefix: 'corp:' }], { previous: before });
+  assert.equal((await after.verifyToken(token)).id, 'corp:alice');
+  const without = createIdentityVerifier([at(failing.issuer)]);
+  await assert.rejects(without.verifyToken(token), { code: 'ERR_IDENTITY_KEYS_UNAVAILABLE' });
+});
+
 test('an issuer whose metadata names another issuer, or keys over http elsewhere, is not believed', async () => {
   const issuer = 'https://idp.example';
   const answers: readonly (readonly [Record<string, unknown>, RegExp])[] = [
