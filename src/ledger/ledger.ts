@@ -141,6 +141,7 @@ export class Ledger implements RecordSink {
 
   /** Publishes everything that was appended before the call, and resolves with a checkpoint that speaks for it. */
   async checkpointNow(): Promise<Checkpoint> {
+    if (this.#commit.failure !== undefined) throw this.#commit.failure;
     const wanted = this.#commit.next;
     while (this.#parts.publisher.published.size < wanted) {
       await this.#commit.reached(wanted);

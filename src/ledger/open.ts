@@ -44,16 +44,16 @@ export async function initLedger(options: InitLedgerOptions): Promise<{ readonly
   const { storage, origin } = options;
   await storage.lock();
   try {
-    for (const path of [CHECKPOINT, KEY]) {
-      if ((await storage.read(path)) !== undefined) throw exists(path);
-    }
+    if ((await storage.read(CHECKPOINT)) !== undefined) throw exists(CHECKPOINT);
     for (const folder of ['tile', 'disclosures', WRITE_AHEAD]) {
       if ((await storage.list(folder)).length > 0) throw exists(`${folder}/`);
     }
-    const pem = options.key ?? generateLogKey();
+    // A key without a checkpoint is a creation that was interrupted: it is finished.
+    const begun = await storage.read(KEY);
+    const pem = begun?.toString('utf8') ?? options.key ?? generateLogKey();
     const signer = createSigner(origin, pem);
     const empty = signer.sign({ origin, size: 0, root: EMPTY_ROOT });
-    await storage.createSecret(KEY, Buffer.from(pem));
+    if (begun === undefined) await storage.createSecret(KEY, Buffer.from(pem));
     await storage.replace(VKEY, Buffer.from(`${signer.vkey}\n`));
     await storage.replace(CHECKPOINT, empty);
     return { vkey: signer.vkey };
@@ -224,10 +224,19 @@ async function disclosedBytes(storage: LedgerStorage, size: number): Promise<num
   if (bytes === undefined) return 0;
   let at = 0;
   for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, at)) {
-    if (parseDisclosureLine(bytes.toString('utf8', at, end)).seq >= size) break;
+    if (!isPublished(bytes.toString('utf8', at, end), size)) break;
     at = end + 1;
   }
   return at;
+}
+
+function isPublished(line: string, size: number): boolean {
+  try {
+    return parseDisclosureLine(line).seq < size;
+  } catch {
+    // Torn by the crash; the verification has found nothing published behind it.
+    return false;
+  }
 }
 
 function timesOf(batches: readonly Batch[]): number[] {

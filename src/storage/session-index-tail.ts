@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import {
   bundlePath,
+  type DisclosureLine,
   disclosurePath,
   type LogReader,
   parseBundle,
@@ -87,11 +88,9 @@ export class IndexTail {
     const bytes = await this.#reader.read(disclosurePath(bundle));
     const known = new Map<number, readonly string[]>();
     if (bytes === undefined) return known;
-    // The last line may just be being written; it belongs to no published entry then.
-    const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n').slice(0, -1);
-    for (const text of lines) {
-      const line = parseDisclosureLine(text);
-      known.set(line.seq, line.disclosures);
+    for (const text of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n')) {
+      const line = lineOrNothing(text);
+      if (line !== undefined) known.set(line.seq, line.disclosures);
     }
     return known;
   }
@@ -99,5 +98,14 @@ export class IndexTail {
   #state(name: string): string | undefined {
     const row = this.#database.prepare('SELECT value FROM index_state WHERE name = ?').get(name);
     return row === undefined ? undefined : String(row['value']);
+  }
+}
+
+/** The last line may just be being written, or be torn by a crash; it belongs to no published entry then. */
+function lineOrNothing(text: string): DisclosureLine | undefined {
+  try {
+    return parseDisclosureLine(text);
+  } catch {
+    return undefined;
   }
 }

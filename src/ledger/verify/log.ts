@@ -1,5 +1,5 @@
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { disclosureDigest, parseDisclosure, parseDisclosureLine } from './disclosure.ts';
+import { type DisclosureLine, disclosureDigest, parseDisclosure, parseDisclosureLine } from './disclosure.ts';
 import { type EntryEnvelope, parseEntry } from './entry.ts';
 import { type VerifyCode, VerifyError } from './errors.ts';
 import { CompactRange, leafHash } from './merkle.ts';
@@ -289,21 +289,37 @@ class LogVerification {
     const bytes = await this.#reader.read(path);
     if (bytes === undefined) return;
     const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n');
+    // Behind its published lines, the file of the unfinished bundle may hold lines of entries that are not published yet, and a
+    // crash may have torn those.
+    const unfinished = envelopes.length < TILE_WIDTH;
+    let torn: VerifyError | undefined;
     for (const text of lines) {
       if (text === '') continue;
-      const line = this.#attempt(() => parseDisclosureLine(text), { path });
-      // Lines beyond the checkpoint belong to entries that are not published yet.
-      if (line === undefined || line.seq >= first + envelopes.length) continue;
-      const envelope = envelopes[line.seq - first];
-      for (const encoded of line.disclosures) {
-        if (this.#attempt(() => parseDisclosure(encoded), { path, index: line.seq }) === undefined) continue;
-        if (envelope?.concealed.includes(disclosureDigest(encoded))) this.#disclosed += 1;
-        else {
-          const message = `A value disclosed for entry ${line.seq} is not the one that was recorded.`;
-          this.#report('ERR_VERIFY_DISCLOSURE_FOREIGN', message, { path, index: line.seq });
-        }
+      const line = readLine(text);
+      if (line instanceof VerifyError) {
+        torn ??= line;
+        continue;
+      }
+      if (unfinished && line.seq >= first + envelopes.length) continue;
+      if (torn !== undefined) this.#report(torn.code, torn.message, { path });
+      torn = undefined;
+      this.#disclosed += this.#fitting(line, envelopes[line.seq - first], path);
+    }
+    if (torn !== undefined && !unfinished) this.#report(torn.code, torn.message, { path });
+  }
+
+  /** How many of the disclosed values are those that the entry commits to. */
+  #fitting(line: DisclosureLine, envelope: EntryEnvelope | undefined, path: string): number {
+    let fitting = 0;
+    for (const encoded of line.disclosures) {
+      if (this.#attempt(() => parseDisclosure(encoded), { path, index: line.seq }) === undefined) continue;
+      if (envelope?.concealed.includes(disclosureDigest(encoded))) fitting += 1;
+      else {
+        const message = `A value disclosed for entry ${line.seq} is not the one that was recorded.`;
+        this.#report('ERR_VERIFY_DISCLOSURE_FOREIGN', message, { path, index: line.seq });
       }
     }
+    return fitting;
   }
 
   /** Says who is wrong where tiles and entries differ: the side whose root is not the signed one. */
@@ -354,5 +370,14 @@ class LogVerification {
       ...(this.#lastTime === undefined ? {} : { lastTime: this.#lastTime }),
       problems: this.#problems,
     };
+  }
+}
+
+function readLine(text: string): DisclosureLine | VerifyError {
+  try {
+    return parseDisclosureLine(text);
+  } catch (error) {
+    if (error instanceof VerifyError) return error;
+    throw error;
   }
 }

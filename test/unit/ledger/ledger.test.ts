@@ -19,11 +19,23 @@ test('a ledger is created once, empty and verifiable, and never by opening it', 
   const { vkey } = await create(storage);
   await assertWhole(storage, vkey, 0);
   await assert.rejects(create(storage), { code: 'ERR_LEDGER_EXISTS' });
-  for (const gone of ['key.pem', 'checkpoint']) {
-    const disk = storage.disk.clone();
-    disk.files.delete(gone);
-    await assert.rejects(create(new MemoryStorage(disk)), { code: 'ERR_LEDGER_EXISTS' }, gone);
-  }
+  const keyless = storage.disk.clone();
+  keyless.files.delete('key.pem');
+  await assert.rejects(create(new MemoryStorage(keyless)), { code: 'ERR_LEDGER_EXISTS' });
+});
+
+test('a creation that was interrupted is finished with the key that it had made; a log whose head is gone is no such thing', async () => {
+  const storage = new MemoryStorage();
+  const { vkey } = await create(storage);
+  const begun = storage.disk.clone();
+  begun.files.delete('checkpoint');
+  assert.deepEqual(await create(new MemoryStorage(begun)), { vkey });
+  const ledger = await open(storage);
+  await fill(ledger, 1);
+  await ledger.close();
+  storage.disk.files.delete('checkpoint');
+  await assert.rejects(create(storage), { code: 'ERR_LEDGER_EXISTS' });
+  await assert.rejects(open(storage), { code: 'ERR_LEDGER_VERIFY' });
 });
 
 test('an append resolves with its index, in call order, and only when it is in the write-ahead log', async () => {

@@ -181,6 +181,20 @@ const matrix: readonly [string, VerifyCode, (disk: Disk) => void][] = [
   ],
 ];
 
+test('behind the published lines of the unfinished bundle, torn and younger disclosures are no finding; before them they are', async () => {
+  const path = disclosurePath(2);
+  const tail = '{"d":["AAAA"],"seq":700}\n{"d":["AAA';
+  const behind = good.clone();
+  edit(behind, path, (bytes) => Buffer.concat([bytes, Buffer.from(tail), Buffer.alloc(30)]));
+  assert.deepEqual(await codes(behind), []);
+  const before = good.clone();
+  edit(before, path, (bytes) => Buffer.concat([Buffer.from('{"d":["AAA\n'), bytes]));
+  assert.deepEqual(await codes(before), ['ERR_VERIFY_DISCLOSURE']);
+  const full = good.clone();
+  edit(full, disclosurePath(0), (bytes) => Buffer.concat([bytes, Buffer.from(tail)]));
+  assert.deepEqual(await codes(full), ['ERR_VERIFY_DISCLOSURE']);
+});
+
 for (const [what, code, change] of matrix) {
   test(`${what} is found, as ${code}`, async () => {
     const disk = good.clone();

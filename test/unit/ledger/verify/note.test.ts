@@ -54,7 +54,7 @@ test('the known log key comes out of its seed, and its checkpoint out of its thr
   const leaves = [0, 1, 2].map((n) => leafHash(Buffer.from(`{"n":${n}}`)));
   assert.equal(leaves[0]?.toString('hex'), 'f94070abfd2da0bf72902eb13a808e794f954d9e2745c682a158f6ed0d4ac036');
   const signed = signer.sign({ origin: ORIGIN, size: 3, root: rootOf(leaves) }).toString('utf8');
-  assert.equal(signed, checkpointText.split('\n').slice(0, 5).join('\n') + '\n');
+  assert.equal(signed, `${checkpointText.split('\n').slice(0, 5).join('\n')}\n`);
 });
 
 test('the known tlog-proof is accepted for its entry alone', () => {
