@@ -118,6 +118,18 @@ export class PolicySet {
     }
   }
 
+  /**
+   * All of the circumstances that hidden columns can depend on: for one principal, equal keys mean equal hidden columns. For
+   * callers who keep what they make of them.
+   */
+  hiddenColumnsKey(context: AccessContext): string {
+    try {
+      return String(this.#scopeOf(['unmask']).key(context, countersOf(context), 0));
+    } catch {
+      return 'unanswerable'; // everything is hidden then
+    }
+  }
+
   /** What each question is answered with, and why. @throws PolicyError when the policies cannot be evaluated. */
   explain(request: AccessRequest): Explanation {
     return explain(

@@ -34,6 +34,7 @@ test('every attribute of the context that a policy mentions tells remembered dec
       assert.equal(asker.decide(context(fine)).effect, 'forward', `${condition}, ${round}`);
       const hidden = (more: Partial<AccessContext>) =>
         set.hiddenColumns(principal('alice'), 'shop', COLUMNS, context(more)).size;
+      assert.notEqual(set.hiddenColumnsKey(context(forbidden)), set.hiddenColumnsKey(context(fine)), condition);
       assert.equal(hidden(forbidden), 1, `${condition}, ${round}, columns`);
       assert.equal(hidden(fine), 0, `${condition}, ${round}, columns`);
     }
@@ -121,6 +122,15 @@ test('a prepared asker and the convenience give the same decisions', () => {
     const request = { principal: principal('alice'), questions: [read(table('t'))], context: at };
     assert.deepEqual(asker.decide(at), set.decide(request));
   }
+});
+
+test('the key of hidden columns leaves out what no policy about unmask mentions', () => {
+  const set = setOf(
+    PERMIT,
+    'forbid (principal, action == Action::"read", resource) when { context.rows > 5 && context.hour > 3 };',
+  );
+  assert.equal(set.hiddenColumnsKey(context()), set.hiddenColumnsKey(context({ rows: 99, hour: 5, client: 'x' })));
+  assert.equal(set.hiddenColumnsKey(context({ rows: Number.NaN })), 'unanswerable');
 });
 
 test('two sets loaded side by side do not mix', () => {
