@@ -130,7 +130,7 @@ function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
 
 /** The description next to the value; where a value inside a union has none, that of the nearest value around it. */
 function helpFor(root: Schema, path: readonly (string | number)[]): string {
-  if (path.length === 0) return '';
+  if (path.length === 0) return 'gatehouse init writes one to start from.';
   for (const schema of schemasAt(root, path)) {
     const meta = metaOf(schema);
     if (meta?.description === undefined) continue;

@@ -223,13 +223,10 @@ export const configDocument = z
       .meta({ description: 'Targets by name; a name is made of letters, digits, _ and -, at most 63' }),
     policies: path('Folder with *.cedar files; ./policies when absent').optional(),
     labels: path('Folder with label files (*.yaml); ./labels when absent').optional(),
-    masks: z
-      .record(z.string().regex(LABEL), maskKind)
-      .optional()
-      .meta({
-        description:
-          'How columns are masked, by label (lower-case words joined by dots); the longest label that fits wins, default otherwise',
-      }),
+    masks: z.record(z.string().regex(LABEL), maskKind).optional().meta({
+      description:
+        'How columns are masked, by label (lower-case words joined by dots); the longest label that fits wins, default otherwise',
+    }),
     approvals: z
       .strictObject({
         mode: z.enum(['wait', 'error']).optional().meta({
