@@ -61,12 +61,13 @@ class Story {
 
   async #refused(): Promise<void> {
     title('2. She tries to delete. Policy refuses, and her session lives on.');
-    const outcome = await this.#alice('DELETE FROM shop.orders WHERE id < 100');
+    const { ok, output } = await this.#alice([
+      'DELETE FROM shop.orders WHERE id < 100',
+      'SELECT count(*) FROM shop.orders',
+    ]);
     const [[left] = []] = await this.#house.askDirectly('SELECT count(*)::int FROM shop.orders');
-    this.#promise(
-      'nothing was deleted',
-      !outcome.ok && /42501|not allowed|permit|denied|refused/i.test(outcome.output) && left === 200_000,
-    );
+    const refused = /ERROR: {2}gatehouse: no policy permits write/.test(output);
+    this.#promise('nothing was deleted, and the next statement ran', refused && ok && left === 200_000);
   }
 
   async #confidential(): Promise<void> {
@@ -76,10 +77,9 @@ class Story {
     if (held === undefined) return this.#promise('the statement waits', false);
     await this.#gatehouse('requests', 'deny', held, '--reason', 'salaries are not needed for a sales report');
     const outcome = await running;
-    this.#promise(
-      'no salary was shown',
-      !outcome.ok && !/\d{4}/.test(outcome.output.replace(/[\w-]*_\w+|\d{5,}/g, '').split('ERROR')[0] ?? ''),
-    );
+    const names = (await this.#house.askDirectly('SELECT employee FROM hr.salaries')).flat();
+    const shown = names.some((name) => outcome.output.includes(String(name)));
+    this.#promise('nobody’s salary was shown', !outcome.ok && !shown);
   }
 
   async #exported(): Promise<void> {
@@ -106,18 +106,18 @@ class Story {
     this.#promise('the sessions are listed and the ledger verifies', sessions && verified);
   }
 
-  async #alice(sql: string, file?: string): Promise<SqlOutcome> {
-    say(styleText('bold', `alice> ${sql};`));
-    const outcome = await runSql({
+  async #alice(statements: string | readonly string[], file?: string): Promise<SqlOutcome> {
+    const all = [statements].flat();
+    for (const statement of all) say(styleText('bold', `alice> ${statement};`));
+    return await runSql({
       port: this.#house.ports.postgres,
       user: alice.subject,
       password: await this.#house.identity.tokenFor(alice),
-      sql,
+      statements: all,
       file,
       signal: this.#interrupted,
+      show: (text) => process.stdout.write(text.replace(/\n\n$/, '\n')),
     });
-    say(outcome.output);
-    return outcome;
   }
 
   /** The request under which the statement waits; nothing when it ended without waiting. */
@@ -136,7 +136,7 @@ class Story {
       if (!answer.ok) throw new Error(`the control API answered ${answer.status}: ${await answer.text()}`);
       const [first] = requestList.parse(await answer.json()).items;
       if (first !== undefined) {
-        say(`(it waits: ${first.why})`);
+        await sleep(200); // what she sees comes first
         return first.id;
       }
       await sleep(100);
