@@ -204,7 +204,13 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         'approval.decided',
         (request) => withDecision(request, approver, verdict, clock(), settings),
         (next) => ({
-          clear: { verdict: verdict.verdict, met: quorumMet(next), ...grantClear(next) },
+          clear: {
+            verdict: verdict.verdict,
+            met: quorumMet(next),
+            assurance: approver.credential.type,
+            mfa: approver.mfa,
+            ...grantClear(next),
+          },
           hidden: { actor: actorOf(approver), reason: verdict.reason.trim(), decision: lastDecision(next) },
         }),
       ),

@@ -13,6 +13,14 @@ import type { FailureLimit } from './failure-limit.ts';
 import { isPrivate, peerAddress } from './peer.ts';
 import type { TokenVerifier } from './ports.ts';
 
+/** What honest programs do too, again and again: it says nothing about an attack. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'ERR_IDENTITY_EXPIRED',
+  'ERR_IDENTITY_NOT_YET_VALID',
+  'ERR_IDENTITY_CREDENTIAL_EXPIRED',
+  'ERR_IDENTITY_CREDENTIAL_REVOKED',
+]);
+
 export interface AuthenticatorOptions {
   readonly identity: TokenVerifier;
   readonly credentials: CredentialStore;
@@ -67,7 +75,7 @@ export async function authenticate(request: FastifyRequest, options: Authenticat
       );
     }
     if (!(error instanceof IdentityError) && !(error instanceof ControlError)) throw error;
-    limit.failed(address, clock());
+    if (!HARMLESS.has(code)) limit.failed(address, clock());
     options.onRefused(request, code);
     throw error instanceof ControlError ? error : unauthenticated(error.clientMessage, error);
   }

@@ -72,7 +72,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
     routerOptions: { maxParamLength: 200, caseSensitive: true },
   } as const;
   // Tokens may be 16 KiB; the rest of the headers fits in as much again.
-  const http = { maxHeaderSize: 32 * 1024, headersTimeout: 10_000 };
+  const http = { maxHeaderSize: 32 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 };
   const app =
     options.tls === undefined
       ? fastify({ ...common, http })

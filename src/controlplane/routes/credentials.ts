@@ -128,6 +128,9 @@ export function credentialRoutes(server: Server, room: Room): void {
       if (stored === undefined) throw notFound('session credential');
       if (stored.principal.id === caller.id || gate.may(request, 'manage', resourceOf(stored))) gate.clear(request);
       else throw notFound('session credential');
+      const opened = sessions
+        .list()
+        .filter(({ principal }) => principal.credential.type === 'session' && principal.credential.id === id);
       let revoked = stored;
       if (stored.revokedAt === undefined) {
         await recordChange(sink, {
@@ -139,13 +142,8 @@ export function credentialRoutes(server: Server, room: Room): void {
         });
         revoked = (await credentials.revoke(id, clock())) ?? stored;
       }
-      const ended = await Promise.all(
-        sessions
-          .list()
-          .filter(({ principal }) => principal.credential.type === 'session' && principal.credential.id === id)
-          .map((live) => sessions.terminate(live.id, 'The session credential was revoked.')),
-      );
-      return { ...shown(revoked, clock()), sessionsEnded: ended.filter(Boolean).length };
+      await Promise.all(opened.map((live) => sessions.terminate(live.id, 'The session credential was revoked.')));
+      return { ...shown(revoked, clock()), sessionsEnded: opened.length };
     },
   });
 }

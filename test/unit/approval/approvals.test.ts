@@ -57,6 +57,8 @@ test('records show hash, state and verdict in clear, and hide names, reasons and
       previous: 0,
       verdict: 'approve',
       met: true,
+      assurance: 'token',
+      mfa: true,
       uses: 1,
       used: 0,
       exp: undefined,
