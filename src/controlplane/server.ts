@@ -76,7 +76,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
   const app =
     options.tls === undefined
       ? fastify({ ...common, http })
-      : fastify({ ...common, https: { ...http, ...options.tls, minVersion: 'TLSv1.2' } });
+      : fastify({ ...common, https: { ...http, ...options.tls, handshakeTimeout: 10_000, minVersion: 'TLSv1.2' } });
   const server = app.withTypeProvider<ZodTypeProvider>() as unknown as Server;
   server.server.maxConnections = 1_000;
   server.setValidatorCompiler(validatorCompiler);

@@ -19,6 +19,8 @@ export interface ApprovalBinding extends JsonObject {
   readonly policies: readonly string[];
   /** Policy set hash and label version in force. */
   readonly masks: string;
+  /** Effective search path: under another one the same text is another statement. */
+  readonly searchPath?: readonly string[];
 }
 
 export interface ApprovalDecision {

@@ -35,10 +35,12 @@ test('every field of the binding, and the nonce, changes the hash', () => {
     { params: '00' },
     { policies: ['main#2'] },
     { masks: 'sha256:00@2' },
+    { searchPath: ['pg_catalog', 'public'] },
+    { searchPath: ['public', 'pg_catalog'] },
   ]) {
     hashes.add(bindingHash({ ...binding, ...change }, 'n'));
   }
-  assert.equal(hashes.size, 9);
+  assert.equal(hashes.size, 11);
 });
 
 test('the key does not depend on the order in which a binding was written', () => {
