@@ -93,8 +93,8 @@ export function identityFor(named: string | undefined, now = Date.now()): Identi
       password: secret ?? token,
     };
   }
-  const login = readLogin();
   const server = serverOr(named);
+  const login = readLogin();
   if (login === undefined || login.server !== server) {
     const who = login === undefined ? 'you are not logged in' : `your login is for ${login.server}, not for ${server}`;
     throw new CliError('ERR_CLI_NOT_AUTHENTICATED', who, `Run: gatehouse login --server ${server}`);

@@ -41,13 +41,19 @@ const START_WITHIN_MS = 60_000;
  */
 export async function startDatabase(folder: string, port: number): Promise<DemoDatabase> {
   const identity = unprivileged();
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  if (identity && !isReachable(folder)) {
+    throw new DemoError(
+      'ERR_DEMO_STATE_FOLDER',
+      `PostgreSQL does not run as root, and no other user can reach ${folder}; choose another folder with: --state DIR, or chmod a+x what lies above it`,
+    );
+  }
   const binaries = await reachableBinaries(folder, identity);
   const data = join(folder, 'data');
   const secretFile = join(folder, 'superuser-password');
   // A first start that was interrupted leaves a folder without this mark: it is made anew.
   const ready = join(folder, 'initialised');
   const fresh = !existsSync(ready);
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
   if (identity) chownSync(folder, identity.uid, identity.gid);
   if (fresh) {
     rmSync(data, { recursive: true, force: true });
