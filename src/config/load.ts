@@ -6,7 +6,7 @@ import { buildConfig, type Report } from './build.ts';
 import { readYaml } from './document.ts';
 import { explainIssues } from './explain.ts';
 import { hasErrors, inReadingOrder, type Problem } from './problem.ts';
-import { checkRules } from './rules.ts';
+import { checkRules, type MainFile } from './rules.ts';
 import { salvage, whole } from './salvage.ts';
 import { configDocument } from './schema.ts';
 import { verifyConfig } from './verify.ts';
@@ -70,7 +70,13 @@ async function read(
     return { problems: [{ file: CONFIG_FILE, line: 1, column: 1, severity: 'error', message, help }] };
   }
   const parsed = readYaml(CONFIG_FILE, text);
-  if (!('file' in parsed)) return { problems: parsed.problems };
+  if (!('file' in parsed)) {
+    const start: Report = (_path, severity, message, help) => {
+      parsed.problems.push({ file: CONFIG_FILE, line: 1, column: 1, severity, message, help });
+    };
+    const { problems } = await readRules(folder, {}, start);
+    return { problems: inReadingOrder([...parsed.problems, ...problems]) };
+  }
   const yaml = parsed.file;
   const problems: Problem[] = [];
   const report: Report = (path, severity, message, help) => {
@@ -81,13 +87,31 @@ async function read(
   if (!judged.success) problems.push(...explainIssues(CONFIG_FILE, yaml, configDocument, judged.error.issues));
   // What the schema accepts is looked at further even when another part is wrong, so that one run shows every mistake.
   const sound = judged.success ? whole(judged.data) : salvage(yaml.value);
-  const built = buildConfig(folder, sound.document, sound.narrowed(report));
-  await verifyConfig(built, options.env ?? process.env, options.now ?? Date.now(), sound.narrowed(report));
-  const config = judged.success ? built : undefined;
+  const config = buildConfig(folder, sound.document, sound.narrowed(report));
+  await verifyConfig(config, options.env ?? process.env, options.now ?? Date.now(), sound.narrowed(report));
 
+  const main: MainFile = { name: CONFIG_FILE, yaml, connections: connectionNames(yaml.value), config };
+  const rules = await readRules(folder, yaml.value, report, main);
+  const ordered = inReadingOrder([...problems, ...rules.problems]);
+  if (!judged.success) return { problems: ordered };
+  const { policyFiles, policyTests, labelFiles } = rules;
+  const version = versionOf({
+    config: [{ name: CONFIG_FILE, text }],
+    policies: [...policyFiles, ...policyTests],
+    labels: labelFiles,
+  });
+  return { loaded: { config, policyFiles, policyTests, labelFiles, version }, problems: ordered };
+}
+
+type Rules = Pick<LoadedConfig, 'policyFiles' | 'policyTests' | 'labelFiles'> & {
+  readonly problems: readonly Problem[];
+};
+
+/** Policies and labels, from where `written` says they are, judged together with gatehouse.yaml when that can be read. */
+async function readRules(folder: string, written: unknown, report: Report, main?: MainFile): Promise<Rules> {
   const folderOf = (key: 'policies' | 'labels'): string => {
-    const written = (yaml.value as Readonly<Record<string, unknown>> | null)?.[key];
-    return resolve(folder, typeof written === 'string' && written !== '' ? written : `./${key}`);
+    const path = (written as Readonly<Record<string, unknown>> | null)?.[key];
+    return resolve(folder, typeof path === 'string' && path !== '' ? path : `./${key}`);
   };
   const folders = { policies: folderOf('policies'), labels: folderOf('labels') };
   const policyFolder = await filesBelow(folder, folders.policies, ['policies'], report);
@@ -99,28 +123,15 @@ async function read(
     const message = 'there is no *.cedar file in the policies folder, so everything is refused';
     report(['policies'], 'warning', message, 'gatehouse init writes policies to start from.');
   }
-  problems.push(
-    ...checkRules({
-      policyFiles,
-      policyTests,
-      labelFiles,
-      policyPrefix: shownFolder(folder, folders.policies),
-      labelPrefix: shownFolder(folder, folders.labels),
-      configFile: CONFIG_FILE,
-      yaml,
-      connections: connectionNames(yaml.value),
-      config: built,
-    }),
-  );
-
-  const ordered = inReadingOrder(problems);
-  if (config === undefined) return { problems: ordered };
-  const version = versionOf({
-    config: [{ name: CONFIG_FILE, text }],
-    policies: [...policyFiles, ...policyTests],
-    labels: labelFiles,
+  const problems = checkRules({
+    policyFiles,
+    policyTests,
+    labelFiles,
+    policyPrefix: shownFolder(folder, folders.policies),
+    labelPrefix: shownFolder(folder, folders.labels),
+    ...(main === undefined ? {} : { main }),
   });
-  return { loaded: { config, policyFiles, policyTests, labelFiles, version }, problems: ordered };
+  return { policyFiles, policyTests, labelFiles, problems };
 }
 
 function connectionNames(value: unknown): readonly string[] {

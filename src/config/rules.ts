@@ -15,19 +15,24 @@ export interface RuleFiles {
   /** `policies/`, `labels/`: put before file names in problems. */
   readonly policyPrefix: string;
   readonly labelPrefix: string;
-  /** gatehouse.yaml: its name and its content. */
-  readonly configFile: string;
+  /** Absent when gatehouse.yaml cannot be read at all: then policies and labels are judged by themselves. */
+  readonly main?: MainFile;
+}
+
+/** gatehouse.yaml, as far as it is sound. */
+export interface MainFile {
+  readonly name: string;
   readonly yaml: YamlFile;
   /** Names written below `connections`, valid or not. */
   readonly connections: readonly string[];
-  /** The sound part of gatehouse.yaml. */
   readonly config: GatewayConfig;
 }
 
 /** Mistakes in policies and labels, and between them and gatehouse.yaml. */
 export function checkRules(files: RuleFiles): Problem[] {
   const labels = readLabels(files);
-  return [...labels.problems, ...checkMasks(files, labels.used), ...checkPolicies(files, labels.used)];
+  const masks = files.main === undefined ? [] : checkMasks(files.main, labels.used);
+  return [...labels.problems, ...masks, ...checkPolicies(files, labels.used)];
 }
 
 function readLabels(files: RuleFiles): { problems: Problem[]; used: ReadonlySet<string> } {
@@ -39,17 +44,20 @@ function readLabels(files: RuleFiles): { problems: Problem[]; used: ReadonlySet<
     problems.push(...parsed.problems.map((problem) => ({ ...problem, line: Math.max(1, problem.line) })));
     for (const each of parsed.files) {
       for (const label of labelsOf(each)) used.add(label);
-      if (!files.connections.includes(each.connection)) problems.push(unknownConnection(files, file, text, each));
+      const { main } = files;
+      if (main !== undefined && !main.connections.includes(each.connection)) {
+        problems.push(unknownConnection(main, file, text, each));
+      }
     }
   }
   return { problems, used };
 }
 
 /** An error, not a warning: whoever mistyped the name believes that his columns are masked. */
-function unknownConnection(files: RuleFiles, file: string, text: string, labels: LabelFile): Problem {
+function unknownConnection(main: MainFile, file: string, text: string, labels: LabelFile): Problem {
   const yaml = readYaml(file, text);
   const place = 'file' in yaml ? yaml.file.keyPlace([labels.connection]) : { line: 1, column: 1 };
-  const meant = nearest(labels.connection, files.connections);
+  const meant = nearest(labels.connection, main.connections);
   return {
     file,
     ...place,
@@ -57,7 +65,7 @@ function unknownConnection(files: RuleFiles, file: string, text: string, labels:
     message: `there is no connection ${JSON.stringify(labels.connection)}, so these labels protect nothing`,
     help:
       meant === undefined
-        ? `Add it below connections in ${files.configFile}, or remove its labels.`
+        ? `Add it below connections in ${main.name}, or remove its labels.`
         : `Did you mean ${meant}?`,
   };
 }
@@ -67,14 +75,14 @@ function labelsOf(file: LabelFile): string[] {
 }
 
 /** A mask for a label nobody uses is ordinary; one that is a letter away from a used one is a mistake. */
-function checkMasks(files: RuleFiles, used: ReadonlySet<string>): Problem[] {
+function checkMasks(main: MainFile, used: ReadonlySet<string>): Problem[] {
   const known = new Set([...used].flatMap(withParents));
-  return [...files.config.masks.byLabel.keys()].flatMap((label) => {
+  return [...main.config.masks.byLabel.keys()].flatMap((label) => {
     const meant = known.has(label) ? undefined : nearest(label, known);
     if (meant === undefined || label.startsWith(`${meant}.`)) return [];
     return {
-      file: files.configFile,
-      ...files.yaml.keyPlace(['masks', label]),
+      file: main.name,
+      ...main.yaml.keyPlace(['masks', label]),
       severity: 'warning' as const,
       message: `no column has the label ${label}, so this mask is never used`,
       help: `Did you mean ${meant}?`,
@@ -92,9 +100,10 @@ function checkPolicies(files: RuleFiles, used: ReadonlySet<string>): Problem[] {
     (severity: 'error' | 'warning') =>
     (found: PolicyProblem): Problem => ({ ...found, file: `${files.policyPrefix}${found.file}`, severity });
   // As long as nobody has labelled anything, policies about labels are ahead of their time, not wrong.
-  const known = [...used, ...files.config.masks.byLabel.keys()];
+  const known = [...used, ...(files.main?.config.masks.byLabel.keys() ?? [])];
   const loaded = loadPolicySet(files.policyFiles, used.size === 0 ? {} : { labels: known });
-  const problems = [...loaded.warnings.map(as('warning')), ...unknownTargets(files)];
+  const targets = files.main === undefined ? [] : unknownTargets(files, files.main.connections);
+  const problems = [...loaded.warnings.map(as('warning')), ...targets];
   if ('problems' in loaded) return [...problems, ...loaded.problems.map(as('error'))];
   const run = runPolicyTests(loaded.ok, files.policyTests);
   const failed = run.results
@@ -114,7 +123,7 @@ function checkPolicies(files: RuleFiles, used: ReadonlySet<string>): Problem[] {
 }
 
 /** A policy about a connection that does not exist never speaks: a `forbid` with a typo protects nothing. */
-function unknownTargets(files: RuleFiles): Problem[] {
+function unknownTargets(files: RuleFiles, connections: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   for (const { name, text } of files.policyFiles) {
     // Strings first, so that // inside one is not taken for a comment.
@@ -122,9 +131,9 @@ function unknownTargets(files: RuleFiles): Problem[] {
     const code = text.replace(tokens, (token) => (token.startsWith('"') ? token : ' '.repeat(token.length)));
     for (const match of code.matchAll(/\b(?:Connection|Schema|Table|Column|Function)::"((?:[^"\\]|\\.)*)"/g)) {
       const connection = match[1]?.split('/', 1)[0] ?? '';
-      if (files.connections.includes(connection)) continue;
+      if (connections.includes(connection)) continue;
       const before = code.slice(0, match.index).split('\n');
-      const meant = nearest(connection, files.connections);
+      const meant = nearest(connection, connections);
       problems.push({
         file: `${files.policyPrefix}${name}`,
         line: before.length,
@@ -174,7 +183,7 @@ const PLAIN_CONTEXT: AccessContext = {
 function mayApprove(files: RuleFiles, set: PolicySet, group: string): boolean {
   const principal: Principal = {
     id: 'a member of the group',
-    issuer: files.config.issuers[0]?.issuer ?? '',
+    issuer: files.main?.config.issuers[0]?.issuer ?? '',
     subject: 'a member of the group',
     name: 'a member of the group',
     kind: 'person',
@@ -184,7 +193,7 @@ function mayApprove(files: RuleFiles, set: PolicySet, group: string): boolean {
     expiresAt: Number.MAX_SAFE_INTEGER,
   };
   const request: ResourceRef = { type: 'Request', id: 'any request', owner: 'somebody else' };
-  const requests = [request, ...files.connections.map((connection) => ({ ...request, connection }))];
+  const requests = [request, ...(files.main?.connections ?? []).map((connection) => ({ ...request, connection }))];
   return requests.some((resource) => {
     const questions = [{ action: 'approve' as const, resource }];
     return set.decide({ principal, questions, context: PLAIN_CONTEXT }).effect === 'forward';

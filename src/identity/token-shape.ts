@@ -68,6 +68,7 @@ export function readToken(token: string): UnprovedToken {
   if (signature === '') {
     throw new IdentityError('ERR_IDENTITY_ALGORITHM', 'it is not signed');
   }
+  decodeCanonical(signature, 'signature');
   const claims = readPart(body, 'payload');
   if (typeof claims.iss !== 'string') {
     throw new IdentityError('ERR_IDENTITY_CLAIMS', 'it names no issuer');
@@ -76,12 +77,10 @@ export function readToken(token: string): UnprovedToken {
 }
 
 function readPart(part: string, name: string): Claims {
-  if (!/^[A-Za-z0-9_-]+$/.test(part)) {
-    throw new IdentityError('ERR_IDENTITY_TOKEN_MALFORMED', `its ${name} is not base64url`);
-  }
+  const bytes = decodeCanonical(part, name);
   let value: unknown;
   try {
-    value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(part, 'base64url')));
+    value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw new IdentityError('ERR_IDENTITY_TOKEN_MALFORMED', `its ${name} is not JSON with unique names`);
   }
@@ -89,4 +88,13 @@ function readPart(part: string, name: string): Claims {
     throw new IdentityError('ERR_IDENTITY_TOKEN_MALFORMED', `its ${name} is no JSON object`);
   }
   return value as Claims;
+}
+
+/** One text for the same bytes only: otherwise a token could be written in several ways. */
+function decodeCanonical(part: string, name: string): Buffer {
+  const bytes = Buffer.from(part, 'base64url');
+  if (part === '' || bytes.toString('base64url') !== part) {
+    throw new IdentityError('ERR_IDENTITY_TOKEN_MALFORMED', `its ${name} is not base64url`);
+  }
+  return bytes;
 }

@@ -242,6 +242,16 @@ for (const [name, text, expected] of broken) {
   });
 }
 
+test('policies and labels are judged even when gatehouse.yaml is no YAML', async (t) => {
+  const folder = await folderWith(t, {
+    'gatehouse.yaml': 'connections: [\n',
+    'policies/reading.cedar': 'permit (\n',
+    'labels/shop.yaml': 'shop: [\n',
+  });
+  const files = new Set((await problemsOf(folder)).map((line) => line.split(':', 1)[0]));
+  assert.deepEqual([...files], ['gatehouse.yaml', 'labels/shop.yaml', 'policies/reading.cedar']);
+});
+
 test('a folder without gatehouse.yaml, policies or labels is refused with the way out', async (t) => {
   const folder = await folderWith(t, {});
   const missing = await loadConfig(folder);

@@ -239,10 +239,9 @@ for (const [name, token, code] of attacks) {
 test('every single changed character of a good token is refused', async () => {
   const token = await mint();
   const by = verifier();
-  for (let at = 0; at < token.length; at += 7) {
+  for (let at = 0; at < token.length; at++) {
     const other = token[at] === 'A' ? 'B' : 'A';
     const changed = token.slice(0, at) + other + token.slice(at + 1);
-    // The last character of a base64url text may hold unused bits; the 7-step never meets it alone.
     await assert.rejects(by.verifyToken(changed), IdentityError, `character ${at}`);
   }
 });
