@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { CHECKPOINT } from './paths.ts';
 import type { CheckpointSigner } from './signer.ts';
 import type { LedgerStorage, PublishedFile } from './storage.ts';
@@ -11,6 +10,7 @@ import {
   HASH_BYTES,
   hashesOnLevel,
   partialFolder,
+  sha256,
   TILE_WIDTH,
   tilePath,
 } from './verify/index.ts';
@@ -78,7 +78,7 @@ export class Publisher {
           else lines.push(record.disclosures);
         }
         // A copy: it would keep a whole arena alive.
-        this.#take(Buffer.from(record.entry), hash('sha256', record.leafInput, 'buffer'));
+        this.#take(Buffer.from(record.entry), sha256(record.leafInput));
         this.#turn({ files, obsolete });
       }
     }

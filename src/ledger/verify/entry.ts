@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import { VerifyError } from './errors.ts';
-import { canonicalJson } from './jcs.ts';
+import { isCanonicalJson } from './jcs.ts';
 
 /** What every entry of a log says of itself; further clear members stand beside it in `members`. */
 export interface EntryEnvelope {
@@ -34,7 +34,7 @@ export function parseEntry(bytes: Uint8Array): EntryEnvelope {
     wrong('it is not JSON in UTF-8');
   }
   if (!isObject(members)) return wrong('it is not a JSON object');
-  if (canonicalOrNothing(members) !== text) wrong('it is not in canonical form (RFC 8785)');
+  if (!isCanonicalJson(members, text)) wrong('it is not in canonical form (RFC 8785)');
   const { v, log, seq, k, t, ses, _sd = [], _sd_alg } = members as Record<string, JsonValue | undefined>;
   if (v !== 1) wrong('its version is not 1');
   if (typeof log !== 'string' || typeof k !== 'string' || typeof seq !== 'number')
@@ -56,12 +56,4 @@ function isDigestList(value: JsonValue): value is readonly string[] {
     Array.isArray(value) &&
     value.every((one, at) => typeof one === 'string' && one.length === 43 && (at === 0 || value[at - 1] < one))
   );
-}
-
-function canonicalOrNothing(value: JsonObject): string | undefined {
-  try {
-    return canonicalJson(value);
-  } catch {
-    return undefined;
-  }
 }

@@ -8,7 +8,7 @@ export {
 } from './disclosure.ts';
 export { type EntryEnvelope, parseEntry } from './entry.ts';
 export { type VerifyCode, VerifyError } from './errors.ts';
-export { canonicalInteger, canonicalJson, canonicalString } from './jcs.ts';
+export { canonicalInteger, canonicalJson, canonicalString, isCanonicalJson } from './jcs.ts';
 export {
   assertVerified,
   DEFAULT_DRIFT_MS,
@@ -27,6 +27,7 @@ export {
   leafHash,
   nodeHash,
   rootOf,
+  sha256,
   subtreeOf,
   verifyConsistency,
   verifyInclusion,

@@ -42,3 +42,28 @@ export function canonicalInteger(number: number): string {
     throw new VerifyError('ERR_VERIFY_JCS', `The number ${number} is not an integer below 2^53.`);
   return String(number);
 }
+
+/** Whether `text`, decoded from UTF-8, is the canonical form of `value`, which was parsed from it. */
+export function isCanonicalJson(value: JsonValue, text: string): boolean {
+  // Printing natively what has its members in order gives the canonical form, unless an escape hides half a surrogate pair.
+  if (isOrderedAndWhole(value, 0) && !text.includes('\\ud') && JSON.stringify(value) === text) return true;
+  try {
+    return canonicalJson(value) === text;
+  } catch {
+    return false;
+  }
+}
+
+function isOrderedAndWhole(value: JsonValue, depth: number): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth > 64) return false;
+  if (isArray(value)) return value.every((item) => isOrderedAndWhole(item, depth + 1));
+  let before: string | undefined;
+  for (const name in value) {
+    if (before !== undefined && before >= name) return false;
+    before = name;
+    if (!isOrderedAndWhole(value[name] as JsonValue, depth + 1)) return false;
+  }
+  return true;
+}

@@ -312,9 +312,8 @@ class LogVerification {
   #fitting(line: DisclosureLine, envelope: EntryEnvelope | undefined, path: string): number {
     let fitting = 0;
     for (const encoded of line.disclosures) {
-      if (this.#attempt(() => parseDisclosure(encoded), { path, index: line.seq }) === undefined) continue;
       if (envelope?.concealed.includes(disclosureDigest(encoded))) fitting += 1;
-      else {
+      else if (this.#attempt(() => parseDisclosure(encoded), { path, index: line.seq }) !== undefined) {
         const message = `A value disclosed for entry ${line.seq} is not the one that was recorded.`;
         this.#report('ERR_VERIFY_DISCLOSURE_FOREIGN', message, { path, index: line.seq });
       }

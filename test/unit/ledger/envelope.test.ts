@@ -7,6 +7,7 @@ import { conceal, type LedgerError } from '../../../src/ledger/index.ts';
 import {
   canonicalJson,
   disclosureDigest,
+  isCanonicalJson,
   leafHash,
   parseDisclosure,
   parseEntry,
@@ -156,6 +157,29 @@ test('canonical JSON sorts by UTF-16 code units and escapes as RFC 8785 says', (
       (error: VerifyError) => error.code === 'ERR_VERIFY_JCS',
     );
   }
+});
+
+test('canonical text is told from other text of the same value', () => {
+  fc.assert(
+    fc.property(value, (given) => assert.ok(isCanonicalJson(JSON.parse(canonicalJson(given)), canonicalJson(given)))),
+  );
+  for (const text of [
+    '{"2":1,"10":2}',
+    '{"b":1,"a":2}',
+    '{"a":1,"a":1}',
+    '1.0',
+    '1e3',
+    '-0',
+    '"\\u0041"',
+    '"\\ud800"',
+    '"\\/"',
+    ' 1',
+    '[1, 2]',
+  ]) {
+    assert.equal(isCanonicalJson(JSON.parse(text), text), false, text);
+  }
+  for (const text of ['{"10":2,"2":1}', '"\\\\ud800"', '"\\u0007"', '[]', '{}'])
+    assert.equal(isCanonicalJson(JSON.parse(text), text), true, text);
 });
 
 test('an entry that is not canonical, or lacks what every entry has, is no entry', () => {
