@@ -42,7 +42,7 @@ identity:
     # Your OpenID Connect provider, exactly as in the iss claim of its tokens. Several may be listed.
     - issuer: ${quoted(options.issuer ?? 'https://idp.example')}
       audience: ${quoted(options.audience ?? 'gatehouse')}          # what the token's aud claim must contain
-      client_id: ${quoted(options.clientId ?? 'gatehouse')}         # public client for: gatehouse login
+      client_id: ${quoted(options.clientId ?? 'gatehouse-cli')}     # public client for: gatehouse login
       # jwks_file: ./jwks.json     # the provider's public keys as a file, instead of OIDC discovery
       # subject_prefix: "ci:"      # with several issuers: keeps the same subject of two of them apart
       # Which claim means what (these are the defaults; dots lead into objects).

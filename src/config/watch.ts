@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 
 export interface ConfigWatch {
   close(): void;
@@ -8,14 +8,15 @@ export interface ConfigWatch {
 export interface WatchOptions {
   /** Milliseconds without a further change before `onChange` is called; editors write in several steps. */
   readonly quietMs?: number;
-  /** Folders that lie outside the configuration folder but belong to it (policies, labels). */
+  /** Folders watched with all that is below them; `policies` and `labels` of the configuration folder when absent. */
   readonly also?: readonly string[];
-  /** Changes below this folder are the gateway's own: its state. */
+  /** Changes of this entry, or below it, are the gateway's own: its state. */
   readonly ignore?: string;
 }
 
 /**
- * Calls `onChange` once after each burst of changes below the folder. It never overlaps itself: changes during a run lead
+ * Calls `onChange` once after each burst of changes of the folder's own files, or anywhere below `also`. Other folders are not
+ * followed: the state below holds more files than a system lets one watch. It never overlaps itself: changes during a run lead
  * to one further run. What it throws is given to `onError`, as is a failure of the watch itself.
  */
 export function watchConfig(
@@ -31,12 +32,40 @@ export function watchConfig(
   let again = false;
   let closed = false;
 
+  const roots = [
+    ...new Set((options.also ?? ['policies', 'labels'].map((name) => join(folder, name))).map((path) => resolve(path))),
+  ];
+  let watchers: FSWatcher[] = [];
+
+  const follow = (root: string, recursive: boolean): void => {
+    try {
+      const watcher = watch(root, { recursive, persistent: false }, (_event, file) => {
+        const path = file === null ? root : resolve(root, file);
+        if (ignored !== undefined && (path === ignored || path.startsWith(`${ignored}${sep}`))) return;
+        schedule();
+      });
+      watcher.on('error', onError);
+      watchers.push(watcher);
+    } catch (error) {
+      // Gone for the moment, as in the middle of a checkout: the folder above tells when it is back.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') onError(error);
+    }
+  };
+  const arm = (): void => {
+    for (const watcher of watchers) watcher.close();
+    watchers = [];
+    follow(resolve(folder), false);
+    for (const root of roots) follow(root, true);
+  };
+
   const run = async (): Promise<void> => {
     if (running) {
       again = true;
       return;
     }
     running = true;
+    // A folder that was replaced has another identity: watch what stands there now, before it is read.
+    arm();
     try {
       await onChange();
     } catch (error) {
@@ -55,16 +84,7 @@ export function watchConfig(
     timer = setTimeout(() => void run(), quietMs);
     timer.unref();
   };
-  const watchers: FSWatcher[] = [];
-  for (const root of new Set([folder, ...(options.also ?? [])].map((path) => resolve(path)))) {
-    const watcher = watch(root, { recursive: true, persistent: false }, (_event, file) => {
-      const path = file === null ? undefined : resolve(root, file);
-      if (ignored !== undefined && path !== undefined && (path === ignored || path.startsWith(`${ignored}/`))) return;
-      schedule();
-    });
-    watcher.on('error', onError);
-    watchers.push(watcher);
-  }
+  arm();
   return {
     close: () => {
       closed = true;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -62,6 +62,28 @@ test('a burst of changes calls once; the gateway’s own state does not call at 
   await sleep(200);
   assert.equal(calls, 2);
   assert.deepEqual(errors, []);
+});
+
+test('a policies folder that is replaced as a whole is still followed', async (t) => {
+  const folder = await folderWith(t, { 'gatehouse.yaml': 'a: 1' });
+  let calls = 0;
+  const watch = watchConfig(
+    folder,
+    () => void calls++,
+    (error) => assert.fail(String(error)),
+    { quietMs: 60 },
+  );
+  t.after(() => watch.close());
+  await sleep(50);
+  await rm(join(folder, 'policies'), { recursive: true });
+  await sleep(250);
+  await mkdir(join(folder, 'policies'));
+  await sleep(250);
+  const before = calls;
+  assert.ok(before >= 1);
+  await writeFile(join(folder, 'policies/new.cedar'), '// x');
+  await sleep(300);
+  assert.equal(calls, before + 1);
 });
 
 test('runs do not overlap, and a failing run is reported and not the last', async (t) => {
