@@ -143,13 +143,23 @@ export function createApprovals(options: ApprovalOptions): Approvals {
       if (next === entry.request) return next;
       const { clear, hidden } = evidence(next);
       const leaf = await record(kind, next, { previous: entry.leaf, ...clear }, hidden);
-      if (await store.replace(entry.revision, next, leaf)) {
+      if (await kept(kind, next, leaf, () => store.replace(entry.revision, next, leaf))) {
         waiters.tell(next);
         return next;
       }
       lost = { request: next, leaf };
     }
     throw new ApprovalError('ERR_APPROVAL_CONFLICT', `Request ${id} is being changed by others. Try again.`);
+  }
+
+  /** Puts a recorded change in the store; when that fails, the ledger says that the record may have had no effect. */
+  async function kept<T>(kind: AuditKind, request: ApprovalRequest, leaf: number, put: () => Promise<T>): Promise<T> {
+    try {
+      return await put();
+    } catch (error) {
+      await record(kind, request, { void: leaf, outcome: 'unknown' }, {}).catch(() => undefined);
+      throw error;
+    }
   }
 
   async function open(input: OpenApproval): Promise<ApprovalRequest> {
@@ -192,7 +202,8 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         { policies: binding.policies, labels: request.labels, exp: new Date(request.expiresAt).toISOString() },
         { actor: actorOf(requester), reason: purpose, bind: { ...binding, nonce } },
       );
-      return (await store.create({ request, revision: 1, leaf }, key)).request;
+      const entry = { request, revision: 1, leaf };
+      return (await kept('approval.requested', request, leaf, () => store.create(entry, key))).request;
     });
   }
 

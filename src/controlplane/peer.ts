@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 
@@ -18,8 +18,12 @@ export function peerAddress(request: FastifyRequest): string {
 /** The caller is on this machine, and is not a proxy speaking for somebody who is not. */
 export function isLocal(request: FastifyRequest): boolean {
   if (FORWARDING.some((name) => request.headers[name] !== undefined)) return false;
-  const address = peerAddress(request);
-  return address !== '' && loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return isLoopback(peerAddress(request));
+}
+
+export function isLoopback(address: string): boolean {
+  const bare = address.startsWith('::ffff:') ? address.slice(7) : address;
+  return isIP(bare) !== 0 && loopback.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
 }
 
 /** Nobody on the way could read the request: TLS ends here, or it never left the machine. */

@@ -16,9 +16,10 @@ import {
 import { type Access, createGate, type Gate } from './access.ts';
 import { answerOf, problemOf } from './answers.ts';
 import { authenticate } from './authenticate.ts';
+import { limitConnections } from './connection-limit.ts';
 import { ControlError } from './errors.ts';
 import { FailureLimit } from './failure-limit.ts';
-import { isLocal, peerAddress } from './peer.ts';
+import { isLocal, isLoopback, peerAddress } from './peer.ts';
 import type { ControlPlaneOptions } from './ports.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
@@ -48,6 +49,8 @@ export interface RouteFacts {
 }
 
 const BODY_LIMIT = 64 * 1024;
+const CONNECTIONS = 1_000;
+const CONNECTIONS_PER_ADDRESS = 100;
 
 /** Builds the server with all routes, not listening. `routes` tells what it answers, for the test of the route table. */
 export function buildServer(options: ControlPlaneOptions): { server: Server; routes: readonly RouteFacts[] } {
@@ -78,7 +81,8 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       ? fastify({ ...common, http })
       : fastify({ ...common, https: { ...http, ...options.tls, handshakeTimeout: 10_000, minVersion: 'TLSv1.2' } });
   const server = app.withTypeProvider<ZodTypeProvider>() as unknown as Server;
-  server.server.maxConnections = 1_000;
+  server.server.maxConnections = CONNECTIONS;
+  limitConnections(server.server, (address) => (isLoopback(address) ? CONNECTIONS : CONNECTIONS_PER_ADDRESS));
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.decorateRequest('principal', undefined);

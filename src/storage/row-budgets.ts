@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { BudgetStore, RowsTaken } from '../model/budget.ts';
+import { storageError } from './errors.ts';
 
 const SLOT_MS = 5 * 60_000;
 const HOUR_SLOTS = 12;
@@ -75,7 +76,7 @@ export class RowBudgets implements BudgetStore {
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
+      throw storageError(error);
     }
     this.#unwritten = new Map();
   }

@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { type Dialect, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely';
+import { storageError } from './errors.ts';
 
 /** Statements that are kept prepared; the stores use a few dozen. */
 const PREPARED = 100;
@@ -71,11 +72,19 @@ class Statement implements SqliteStatement {
   }
 
   all(parameters: readonly unknown[]): unknown[] {
-    return this.#statement.all(...(parameters as SQLInputValue[]));
+    try {
+      return this.#statement.all(...(parameters as SQLInputValue[]));
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
-    return this.#statement.run(...(parameters as SQLInputValue[]));
+    try {
+      return this.#statement.run(...(parameters as SQLInputValue[]));
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   iterate(parameters: readonly unknown[]): IterableIterator<unknown> {

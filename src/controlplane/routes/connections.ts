@@ -45,7 +45,7 @@ export function connectionRoutes(server: Server, room: Room): void {
           .map(({ name, protocol, endpoint, available }) => ({
             name,
             protocol,
-            endpoint: { ...endpoint },
+            endpoint: { ...endpoint, host: reachableHost(endpoint.host, request) },
             ...optional('available', available),
           })),
       };
@@ -130,4 +130,9 @@ export function connectionRoutes(server: Server, room: Room): void {
       );
     }
   }
+}
+
+/** A listener on all addresses is reached under the name by which the caller reached this one. */
+function reachableHost(host: string, request: FastifyRequest): string {
+  return host === '0.0.0.0' || host === '::' ? request.hostname : host;
 }

@@ -263,3 +263,15 @@ test('a decision that lost a race is recorded as void', async () => {
   assert.equal(sink.records.at(-1)?.clear?.['outcome'], 'void');
   assert.equal(sink.records.at(-1)?.clear?.['void'], 1);
 });
+
+test('a decision that was recorded but could not be stored is an error, and the ledger says that it may not count', async () => {
+  const store = new MemoryApprovalStore();
+  const { approvals, open, sink } = approvalBench(store);
+  const request = await open(ann);
+  store.replace = async () => {
+    throw new Error('disk full');
+  };
+  await assert.rejects(approvals.decide(request.id, olga, yes), /disk full/);
+  assert.deepEqual([sink.records.at(-1)?.clear?.['outcome'], sink.records.at(-1)?.clear?.['void']], ['unknown', 1]);
+  assert.equal((await approvals.get(request.id)).state, 'pending');
+});

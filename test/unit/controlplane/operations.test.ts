@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { limitConnections } from '../../../src/controlplane/connection-limit.ts';
 import { paths } from '../../../src/controlplane/contract/index.ts';
 import { MetricsRegistry } from '../../../src/controlplane/index.ts';
 import { controlBench, token } from './support.ts';
@@ -107,4 +110,31 @@ test('closing ends open connections', async (t) => {
   assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
   await plane.close();
   await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`));
+});
+
+test('one address cannot take all places: what it opens beyond its share is closed, and places come back', async (t) => {
+  const server = createServer((socket) => socket.on('error', () => undefined).end('served'));
+  limitConnections(server, () => 2);
+  const held = createServer({ pauseOnConnect: true });
+  limitConnections(held, () => 2);
+  for (const one of [server, held]) {
+    await new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve));
+    t.after(() => one.close());
+  }
+  const portOf = (one: Server): number => (one.address() as AddressInfo).port;
+  const say = (port: number): Promise<string> =>
+    new Promise((resolve) => {
+      let text = '';
+      const socket = connect(port, '127.0.0.1');
+      socket.on('data', (chunk) => {
+        text += String(chunk);
+      });
+      socket.on('error', () => undefined).on('close', () => resolve(text));
+    });
+  for (let n = 0; n < 5; n++) assert.equal(await say(portOf(server)), 'served');
+  const [one, two] = [connect(portOf(held), '127.0.0.1'), connect(portOf(held), '127.0.0.1')];
+  await Promise.all([one, two].map((socket) => once(socket, 'connect')));
+  assert.equal(await say(portOf(held)), '', 'the third is closed at once');
+  one.destroy();
+  two.destroy();
 });

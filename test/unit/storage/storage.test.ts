@@ -238,3 +238,23 @@ test('sealed secrets, settings and sticky labels are replaced and removed by nam
   assert.equal(await stickyLabels.get('crm'), undefined);
   await close();
 });
+
+test('a database that another process keeps locked is told as such, and nothing is changed', async (t) => {
+  const folder = await stateFolder(t);
+  const { approvals, settings, close } = await openStorage(folder);
+  const { entry, key } = requestOf('req_1');
+  await approvals.create(entry, key);
+  const database = new DatabaseSync(join(folder, 'control.db'));
+  database.exec('BEGIN IMMEDIATE');
+  const started = Date.now();
+  await assert.rejects(
+    approvals.replace(1, { ...entry.request, state: 'denied' }, 8),
+    (e) => e instanceof StorageError && e.code === 'ERR_STORAGE_BUSY',
+  );
+  assert.ok(Date.now() - started >= 4_000, 'patient first');
+  database.exec('ROLLBACK');
+  database.close();
+  assert.deepEqual(await approvals.get('req_1'), entry);
+  await settings.put('still', Buffer.from('writable'));
+  await close();
+});
