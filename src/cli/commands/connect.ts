@@ -70,7 +70,9 @@ async function url(call: Call<UrlOptions>, name: string): Promise<void> {
   call.terminal.result({ url: address.href }, (each) => each.url);
 }
 
-async function connect(call: Call<ConnectOptions>, name: string, args: readonly string[]): Promise<void> {
+async function connect(call: Call<ConnectOptions>, name: string, given: readonly string[]): Promise<void> {
+  // options pass through from the first argument on, and the separator with them
+  const args = given[0] === '--' ? given.slice(1) : given;
   const { endpoint } = await find(call, name);
   const { user, password } = call.identity();
   const child = spawn('psql', args, {
