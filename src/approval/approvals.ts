@@ -37,7 +37,7 @@ export interface OpenApproval {
 export interface Approvals {
   /**
    * Opens a request, or returns the pending one of the same requester with an equal binding.
-   * @throws ApprovalError `ERR_APPROVAL_REASON_TOO_SHORT`, `ERR_APPROVAL_BAD_BINDING`, `ERR_APPROVAL_NOT_RECORDED`
+   * @throws ApprovalError `ERR_APPROVAL_REASON_TOO_SHORT`, `ERR_APPROVAL_BAD_BINDING`, `ERR_APPROVAL_TOO_MANY`, `ERR_APPROVAL_NOT_RECORDED`
    */
   open(input: OpenApproval): Promise<ApprovalRequest>;
   /** Takes one person's verdict; recorded before it counts. @throws ApprovalError naming the rule that forbids it */
@@ -152,6 +152,16 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     throw new ApprovalError('ERR_APPROVAL_CONFLICT', `Request ${id} is being changed by others. Try again.`);
   }
 
+  async function assertRoom(requester: string): Promise<void> {
+    const most = Math.min(500, settings.maxPending ?? 100);
+    const { items } = await store.list({ state: 'pending', requester }, { limit: most });
+    if (items.filter((one) => clock() < one.expiresAt).length < most) return;
+    throw new ApprovalError(
+      'ERR_APPROVAL_TOO_MANY',
+      `You have ${most} requests open. Cancel those you no longer need, or wait until they are decided.`,
+    );
+  }
+
   /** Puts a recorded change in the store; when that fails, the ledger says that the record may have had no effect. */
   async function kept<T>(kind: AuditKind, request: ApprovalRequest, leaf: number, put: () => Promise<T>): Promise<T> {
     try {
@@ -174,6 +184,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
       const pending = await store.findPending(requester.id, key);
       if (pending !== undefined && clock() < pending.request.expiresAt) return pending.request;
       if (pending !== undefined) await expireOne(pending.request.id, clock());
+      await assertRoom(requester.id);
       const nonce = randomBytes(16).toString('base64url');
       const now = clock();
       const request: ApprovalRequest = {

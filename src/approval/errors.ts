@@ -15,6 +15,8 @@ export type ApprovalErrorCode =
   | 'ERR_APPROVAL_BAD_CONDITIONS'
   /** Only the requester may cancel. */
   | 'ERR_APPROVAL_NOT_REQUESTER'
+  /** The requester has too many requests open. */
+  | 'ERR_APPROVAL_TOO_MANY'
   /** The binding holds something canonical JSON cannot say exactly. */
   | 'ERR_APPROVAL_BAD_BINDING'
   /** The evidence could not be written, so nothing was changed. */

@@ -11,6 +11,8 @@ export interface ApprovalSettings {
   readonly reasonMinLength: number;
   /** Refuse to open a request without the requester's purpose. Off when absent: many clients have no way to state one. */
   readonly purposeRequired?: boolean;
+  /** The most pending requests one requester may have, so that a loop cannot bury the approvers; 100 when absent, at most 500. */
+  readonly maxPending?: number;
   /** The longest window an approver may give; a day when absent. */
   readonly maxGrantSeconds?: number;
   /** The most uses an approver may give; 1,000 when absent. */

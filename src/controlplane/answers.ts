@@ -13,7 +13,7 @@ const TITLES: Readonly<Record<number, string>> = {
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
-  429: 'Too many failures',
+  429: 'Too many',
   431: 'Headers too large',
   500: 'Internal error',
   503: 'Unavailable',
@@ -32,6 +32,7 @@ const approvalStatus: Readonly<Record<ApprovalErrorCode, number>> = {
   ERR_APPROVAL_REASON_TOO_SHORT: 400,
   ERR_APPROVAL_BAD_CONDITIONS: 400,
   ERR_APPROVAL_BAD_BINDING: 400,
+  ERR_APPROVAL_TOO_MANY: 429,
   ERR_APPROVAL_NOT_RECORDED: 503,
 };
 

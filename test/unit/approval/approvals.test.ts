@@ -275,3 +275,14 @@ test('a decision that was recorded but could not be stored is an error, and the 
   assert.deepEqual([sink.records.at(-1)?.clear?.['outcome'], sink.records.at(-1)?.clear?.['void']], ['unknown', 1]);
   assert.equal((await approvals.get(request.id)).state, 'pending');
 });
+
+test('a loop cannot bury the approvers under requests', async () => {
+  const { approvals, open, sink } = approvalBench();
+  for (let n = 0; n < 100; n++) await open(ann, { stmt: `SELECT ${n}` });
+  await assert.rejects(open(ann, { stmt: 'SELECT 100' }), refused('ERR_APPROVAL_TOO_MANY'));
+  assert.equal(sink.records.length, 100);
+  const again = await open(ann, { stmt: 'SELECT 7' });
+  await open(olga, { stmt: 'SELECT 100' });
+  await approvals.cancel(again.id, ann);
+  assert.equal((await open(ann, { stmt: 'SELECT 100' })).state, 'pending');
+});

@@ -1,5 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type ApprovalEntry, type ApprovalStore, createApprovals } from '../../../src/approval/index.ts';
+import {
+  type ApprovalEntry,
+  type ApprovalFilter,
+  type ApprovalPage,
+  type ApprovalStore,
+  createApprovals,
+} from '../../../src/approval/index.ts';
 import type { ApprovalBinding } from '../../../src/model/approval.ts';
 import type { Principal } from '../../../src/model/principal.ts';
 import type { AuditRecord, RecordSink } from '../../../src/model/record.ts';
@@ -21,8 +27,12 @@ export class MemoryApprovalStore implements ApprovalStore {
     return this.entries.get(id)?.entry;
   }
 
-  async list(): ReturnType<ApprovalStore['list']> {
-    return { items: [...this.entries.values()].map(({ entry }) => entry.request).reverse() };
+  async list(filter: ApprovalFilter, page: ApprovalPage): ReturnType<ApprovalStore['list']> {
+    const items = [...this.entries.values()]
+      .map(({ entry }) => entry.request)
+      .filter((one) => filter.state === undefined || one.state === filter.state)
+      .filter((one) => filter.requester === undefined || one.binding.requester === filter.requester);
+    return { items: items.reverse().slice(0, page.limit) };
   }
 
   async findPending(requester: string, key: string): Promise<ApprovalEntry | undefined> {
