@@ -1,6 +1,6 @@
 import { CHECKPOINT } from './paths.ts';
 import type { CheckpointSigner } from './signer.ts';
-import type { LedgerStorage, PublishedFile } from './storage.ts';
+import type { LedgerStorage, PublishedFile, SplicedFile } from './storage.ts';
 import {
   bundlePath,
   type Checkpoint,
@@ -84,7 +84,7 @@ export class Publisher {
     }
     this.#partials(files);
     // Commit point 1: the batches are durable in the write-ahead log; everything below can be made again from it.
-    for (const [bundle, lines] of disclosures) await this.#disclose(bundle, Buffer.concat(lines));
+    if (disclosures.size > 0) await this.#disclose(disclosures);
     await this.#storage.publish(files);
     const checkpoint = { origin: this.#origin, size: this.#range.size, root: this.#range.root() };
     // Commit point 2: the checkpoint. Before it, readers see the old tree; after it, the new one, whose tiles are all there.
@@ -143,10 +143,14 @@ export class Publisher {
     }
   }
 
-  async #disclose(bundle: number, lines: Buffer): Promise<void> {
-    const offset = this.#written.get(bundle) ?? 0;
-    await this.#storage.splice(disclosurePath(bundle), offset, lines);
-    for (const other of this.#written.keys()) if (other < bundle) this.#written.delete(other);
-    this.#written.set(bundle, offset + lines.length);
+  async #disclose(disclosures: ReadonlyMap<number, readonly Buffer[]>): Promise<void> {
+    const files = [...disclosures].map(([bundle, lines]): SplicedFile & { readonly bundle: number } => {
+      const offset = this.#written.get(bundle) ?? 0;
+      return { bundle, path: disclosurePath(bundle), offset, bytes: Buffer.concat(lines) };
+    });
+    await this.#storage.splice(files.map(({ path, offset, bytes }) => ({ path, offset, bytes })));
+    this.#written.clear();
+    const last = files.at(-1);
+    if (last !== undefined) this.#written.set(last.bundle, last.offset + last.bytes.length);
   }
 }

@@ -24,8 +24,8 @@ export interface LedgerStorage {
    * but each whole. A file with the same bytes is left alone; MUST reject with ERR_LEDGER_IMMUTABLE when it has others.
    */
   publish(files: readonly PublishedFile[]): Promise<void>;
-  /** Cuts a file (created when absent) to `offset` bytes and writes `bytes` behind them. Durable. MAY leave a torn end when it fails. */
-  splice(path: string, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Cuts each file (created when absent) to its offset and writes its bytes behind. Durable. MAY leave torn ends when it fails. */
+  splice(files: readonly SplicedFile[]): Promise<void>;
   /** Removes files, or folders with what is in them; absent ones are fine. Need not be durable. */
   remove(paths: readonly string[]): Promise<void>;
   /** Creates an empty write-ahead segment; its name is durable. MUST reject with ERR_LEDGER_EXISTS when it is there. */
@@ -35,6 +35,11 @@ export interface LedgerStorage {
 export interface PublishedFile {
   readonly path: string;
   readonly bytes: Uint8Array;
+}
+
+export interface SplicedFile extends PublishedFile {
+  /** In bytes; at most the file's length. */
+  readonly offset: number;
 }
 
 /** The file that appends wait for. */

@@ -2,6 +2,7 @@ import {
   LedgerError,
   type LedgerStorage,
   type PublishedFile,
+  type SplicedFile,
   type WriteAheadSegment,
 } from '../../../src/ledger/index.ts';
 
@@ -83,14 +84,19 @@ export class MemoryStorage implements LedgerStorage {
     );
   }
 
-  async splice(path: string, offset: number, bytes: Uint8Array): Promise<void> {
-    const old = this.disk.files.get(path) ?? Buffer.alloc(0);
-    if (offset > old.length) throw new Error(`splice of ${path} at ${offset} beyond its ${old.length} bytes`);
-    const half = Math.floor(bytes.length / 2);
-    await this.#write(`splice ${path}`, [
-      () => this.disk.files.set(path, Buffer.concat([old.subarray(0, offset), bytes.subarray(0, half)])),
-      () => this.disk.files.set(path, Buffer.concat([old.subarray(0, offset), bytes])),
-    ]);
+  async splice(files: readonly SplicedFile[]): Promise<void> {
+    await this.#write(
+      `splice ${files.map(({ path }) => path).join(' ')}`,
+      files.flatMap(({ path, offset, bytes }) => {
+        const old = this.disk.files.get(path) ?? Buffer.alloc(0);
+        if (offset > old.length) throw new Error(`splice of ${path} at ${offset} beyond its ${old.length} bytes`);
+        const half = Math.floor(bytes.length / 2);
+        return [
+          () => this.disk.files.set(path, Buffer.concat([old.subarray(0, offset), bytes.subarray(0, half)])),
+          () => this.disk.files.set(path, Buffer.concat([old.subarray(0, offset), bytes])),
+        ];
+      }),
+    );
   }
 
   async remove(paths: readonly string[]): Promise<void> {

@@ -80,9 +80,9 @@ test('replace, publish and create keep what they promise', async () => {
 
 test('splice cuts what a crash left behind the offset', async () => {
   const storage = createLedgerFiles(fresh());
-  await storage.splice('d/x', 0, Buffer.from('one\n'));
-  await storage.splice('d/x', 4, Buffer.from('two two two\n'));
-  await storage.splice('d/x', 4, Buffer.from('2\n'));
+  await storage.splice([{ path: 'd/x', offset: 0, bytes: Buffer.from('one\n') }]);
+  await storage.splice([{ path: 'd/x', offset: 4, bytes: Buffer.from('two two two\n') }]);
+  await storage.splice([{ path: 'd/x', offset: 4, bytes: Buffer.from('2\n') }]);
   assert.equal(String(await storage.read('d/x')), 'one\n2\n');
 });
 
