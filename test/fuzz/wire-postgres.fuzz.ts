@@ -9,14 +9,13 @@ import { FrameReader, FrameScanner, WireError } from '../../src/wire/bytes/index
 import {
   backendLimit,
   frontendLimit,
-  InitialReader,
-  mockScramVerifier,
   parseBackend,
   parseFrontend,
   parseInitial,
   parseOAuthInitialResponse,
   parsePassword,
   parseSaslInitial,
+  readInitialLength,
   ScramClient,
   ScramServer,
   streamedByBackend,
@@ -131,6 +130,7 @@ function parseAll(bytes: Buffer, parse: typeof parseFrontend | typeof parseBacke
   });
 }
 
+const decoy = { iterations: 4096, salt: Buffer.alloc(16), storedKey: Buffer.alloc(32), serverKey: Buffer.alloc(32) };
 const scramFirst = Buffer.from('r=abcdefgh,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096');
 const oauth = Buffer.from('n,,\x01host=h\x01auth=Bearer abc.def\x01\x01');
 const saslInitial = Buffer.from('SCRAM-SHA-256\0\0\0\0\x0bn,,n=,r=abc');
@@ -151,16 +151,13 @@ test(`only WireError comes out of mutated sessions (${seconds} s, seed ${seed})`
       parseAll(answered, parseBackend);
       const initial = mutate(session.initial, roll);
       outcome(() => {
-        const reader = new InitialReader();
-        for (const chunk of cuts(initial, roll)) reader.push(chunk);
-        const body = reader.next();
-        if (body) parseInitial(body);
+        if (readInitialLength(initial) <= initial.length) parseInitial(initial.subarray(4, initial.readUInt32BE(0)));
       });
     }
     outcome(() => parseOAuthInitialResponse(mutate(oauth, roll)));
     outcome(() => parseSaslInitial(mutate(saslInitial, roll)));
     outcome(() => parsePassword(mutate(saslInitial, roll)));
-    const server = new ScramServer({ verifier: mockScramVerifier(Buffer.alloc(32), 'x'), mechanism: 'SCRAM-SHA-256' });
+    const server = new ScramServer({ verifier: decoy, mechanism: 'SCRAM-SHA-256' });
     outcome(() => {
       const challenge = server.first(mutate(Buffer.from('n,,n=,r=abcdef'), roll));
       server.final(mutate(Buffer.from(`c=biws,${challenge.toString().split(',')[0]},p=${'A'.repeat(43)}=`), roll));

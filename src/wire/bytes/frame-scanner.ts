@@ -24,7 +24,7 @@ export interface ScanOptions {
  * Scans the target's byte stream: one pass over the frame headers, no object per row. Rows pass in the pieces in which
  * they arrived, so memory does not depend on their size; every other message is given whole.
  *
- * The sink may call `allow` at any time. An exception from it, or a `WireError` from here, leaves the scanner unusable.
+ * The sink may call `allow` at any time, but neither `push` nor `resume`. An exception from it, or a `WireError` from here, leaves the scanner unusable.
  */
 export class FrameScanner {
   readonly #limits = new Float64Array(256);

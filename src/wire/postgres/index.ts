@@ -23,7 +23,7 @@ export type {
   QueryMessage,
   SqlText,
 } from './frontend-message.ts';
-export { type InitialMessage, InitialReader, parseInitial, readInitialLength, TLS_HANDSHAKE_BYTE } from './initial.ts';
+export { type InitialMessage, parseInitial, readInitialLength, TLS_HANDSHAKE_BYTE } from './initial.ts';
 export { authenticationLimit, backendLimit, type FrontendSizes, frontendLimit, streamedByBackend } from './limits.ts';
 export {
   isOAuthDummyResponse,
@@ -34,16 +34,13 @@ export {
 } from './oauthbearer.ts';
 export { parseBackend } from './parse-backend.ts';
 export { parseFrontend, parsePassword, parseSaslInitial } from './parse-frontend.ts';
-export { equalSecrets, md5Password } from './password.ts';
+export { md5Password } from './password.ts';
 export { encodeNotice, encodeRefusal, refusalFields, refusalTable, type Severity } from './refusal.ts';
-export { saslprep } from './saslprep.ts';
 export { ScramClient, type ScramClientOptions } from './scram-client.ts';
 export type { ScramMechanism } from './scram-message.ts';
 export { ScramServer, type ScramServerOptions } from './scram-server.ts';
 export {
-  formatScramVerifier,
   makeScramVerifier,
-  mockScramVerifier,
   parseScramVerifier,
   type ScramVerifier,
 } from './scram-verifier.ts';

@@ -42,37 +42,6 @@ export function readInitialLength(head: Buffer): number {
 }
 
 /**
- * Collects initial packets, which the client sends one at a time: `rest` is what came after one. Bytes that follow an
- * SSLRequest or GSSENCRequest before its answer belong to no one and must end the connection, or go into the TLS layer.
- */
-export class InitialReader {
-  #bytes: Buffer = Buffer.alloc(0);
-
-  /** Copies the chunk. Throws `WireError` as soon as the four length bytes are seen to be out of range. */
-  push(chunk: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    if (this.#bytes.length >= 4) readInitialLength(this.#bytes);
-  }
-
-  /** The body of the packet (without its length) once it is whole, for `parseInitial`. */
-  next(): Buffer | undefined {
-    if (this.#bytes.length < 4) return undefined;
-    const length = readInitialLength(this.#bytes);
-    if (this.#bytes.length < length) return undefined;
-    const body = this.#bytes.subarray(4, length);
-    this.#bytes = this.#bytes.subarray(length);
-    return body;
-  }
-
-  /** Bytes after the packets given out so far; taking them empties the reader. */
-  rest(): Buffer {
-    const rest = this.#bytes;
-    this.#bytes = Buffer.alloc(0);
-    return rest;
-  }
-}
-
-/**
  * Parses an initial packet's body (what follows its length). Throws `WireError`.
  * https://www.postgresql.org/docs/18/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-STARTUPMESSAGE
  */

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 /**
  * The answer to AuthenticationMD5Password: `md5` + md5(md5(password + user) + salt), in hex.
@@ -9,15 +9,6 @@ export function md5Password(user: string, password: string, salt: Uint8Array): s
   return `md5${md5(Buffer.concat([Buffer.from(inner, 'latin1'), salt]))}`;
 }
 
-/** Compares two secrets in a time that does not tell where they differ, nor how long the expected one is. */
-export function equalSecrets(given: string, expected: string): boolean {
-  return timingSafeEqual(sha256(given), sha256(expected));
-}
-
 function md5(data: Uint8Array): string {
   return createHash('md5').update(data).digest('hex');
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest();
 }

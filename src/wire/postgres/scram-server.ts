@@ -13,7 +13,7 @@ import {
 import { hmac, type ScramVerifier, sha256, xor } from './scram-verifier.ts';
 
 export interface ScramServerOptions {
-  /** From `parseScramVerifier`, or `mockScramVerifier` for a user who does not exist. */
+  /** From `parseScramVerifier`; for a user who does not exist one that no password fits, with a salt that stays the same. */
   readonly verifier: ScramVerifier;
   /** The mechanism the client chose. */
   readonly mechanism: ScramMechanism;

@@ -64,19 +64,6 @@ export function formatScramVerifier(verifier: ScramVerifier): string {
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey.toString('base64')}:${key.toString('base64')}`;
 }
 
-/**
- * A verifier that no password fits, the same for the same name: an unknown user looks like a known one.
- * @param secret random bytes that live as long as the gateway
- */
-export function mockScramVerifier(secret: Buffer, user: string): ScramVerifier {
-  return {
-    iterations: MIN_ITERATIONS,
-    salt: hmac(secret, Buffer.from(`salt\n${user}`)).subarray(0, SALT_BYTES),
-    storedKey: randomBytes(KEY_BYTES),
-    serverKey: randomBytes(KEY_BYTES),
-  };
-}
-
 /** RFC 5802 `SaltedPassword`, computed off the main thread. */
 export function saltedPassword(password: string, salt: Buffer, iterations: number): Promise<Buffer> {
   return derive(Buffer.from(saslprep(password), 'utf8'), salt, iterations, KEY_BYTES, 'sha256');

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import {
   frontend,
   type InitialMessage,
-  InitialReader,
   parseInitial,
   readInitialLength,
   type WireErrorCode,
@@ -83,32 +82,9 @@ for (const [length, code] of [
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
     assert.throws(() => readInitialLength(head), { name: 'WireError', code });
-    const reader = new InitialReader();
-    reader.push(head.subarray(0, 3));
-    assert.throws(() => reader.push(head.subarray(3)), { name: 'WireError', code });
+    assert.throws(() => readInitialLength(head.subarray(0, 3)), { name: 'WireError', code: 'ERR_WIRE_TRUNCATED' });
   });
 }
-
-test('initial packets are collected whatever the cuts, and what follows is kept apart', () => {
-  const stream = Buffer.concat([frontend.sslRequest(), frontend.startup([['user', 'app']], 2), Buffer.from('more')]);
-  for (let cut = 0; cut <= stream.length; cut++) {
-    const reader = new InitialReader();
-    const bodies: Buffer[] = [];
-    for (const chunk of [stream.subarray(0, cut), stream.subarray(cut)]) {
-      if (bodies.length === 2) break;
-      reader.push(chunk);
-      for (let body = reader.next(); body && bodies.push(body) < 2; ) body = reader.next();
-    }
-    assert.deepEqual(
-      bodies.map((body) => parseInitial(body).kind),
-      ['ssl-request', 'startup'],
-      `cut at ${cut}`,
-    );
-    const rest = reader.rest();
-    assert.deepEqual(rest, Buffer.from('more').subarray(0, rest.length));
-    assert.equal(reader.rest().length, 0);
-  }
-});
 
 test('what the encoder writes, the parser reads back', () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 50 }).filter((value) => !value.includes('\0'));
