@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import test from 'node:test';
 import {
   cancelTarget,
@@ -38,7 +39,7 @@ async function against(
       else if (answer) socket.write(answer);
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, '0.0.0.0');
   await once(server, 'listening');
   let failure: unknown;
   try {
@@ -259,6 +260,22 @@ test('clear-text passwords cross loopback, since nobody listens there', async ()
   });
   assert.equal(failure, undefined);
   assert.ok(received.includes('s3cret pass'));
+});
+
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find((one) => one?.family === 'IPv4' && !one.internal)?.address;
+
+test('clear-text passwords cross no other network', {
+  skip: outside ? false : 'this machine has only loopback',
+}, async () => {
+  const { failure, received } = await against([backend.authenticationCleartext(), ready], (address) =>
+    connectTarget({ ...target, address: { ...address, host: outside ?? '' } }),
+  );
+  assert.ok(failure instanceof TargetError, String(failure));
+  assert.equal(failure.code, 'ERR_TARGET_AUTHENTICATION_METHOD');
+  assert.match(failure.message, /without TLS, which the gateway never does\. Set tls: verify-full/);
+  assert.ok(!received.includes('s3cret pass'));
 });
 
 test('what the server sends right behind ReadyForQuery is handed over, not lost', async () => {
