@@ -15,7 +15,7 @@ export interface CheckpointPace {
   readonly milliseconds: number;
   /** So many entries make one due at once, 256 by default … */
   readonly entries: number;
-  /** … but not more often than this, in milliseconds: signing and syncing tiles per 256 entries would starve the appends. 100 by default. */
+  /** … but not more often than this, in milliseconds: signing and syncing tiles per 256 entries would starve the appends. 250 by default. */
   readonly rest: number;
 }
 
@@ -176,7 +176,8 @@ export class Ledger implements RecordSink {
     const now = performance.now();
     const { milliseconds, entries, rest } = this.#parts.pace;
     if (this.#checkpointing === undefined) this.#setTimer(now, waiting >= entries ? rest : milliseconds);
-    for (const listener of this.#listeners) listener(durable);
+    // Later, and each for itself: what a listener does wrong must not stop the next write.
+    for (const listener of this.#listeners) process.nextTick(listener, durable);
   }
 
   /** Makes a checkpoint due in at most `delay` milliseconds. */
@@ -216,7 +217,10 @@ export class Ledger implements RecordSink {
       const number = this.#segmentNumber + 1;
       const segment = await storage.createSegment(segmentPath(number));
       this.#segmentNumber = number;
-      const batches = await this.#commit.rotate(segment);
+      const batches = await this.#commit.rotate(segment).catch(async (error: unknown) => {
+        await segment.close();
+        throw error;
+      });
       const checkpoint = await publisher.commit(batches);
       this.#checkpointAt = clock();
       // Commit point 3: what the dropped segments held is published.

@@ -142,7 +142,7 @@ async function recover(options: OpenLedgerOptions): Promise<Ledger> {
     origin,
     vkey: signer.vkey,
     clock,
-    pace: { milliseconds: 1_000, entries: 256, rest: 100, ...options.pace },
+    pace: { milliseconds: 1_000, entries: 256, rest: 250, ...options.pace },
     segment,
     segmentNumber: number,
     lastTime: Math.max(verdict.lastTime ?? 0, ...timesOf(fresh)),

@@ -79,7 +79,7 @@ export class Publisher {
         }
         // A copy: it would keep a whole arena alive.
         this.#take(Buffer.from(record.entry), sha256(record.leafInput));
-        this.#turn({ files, obsolete });
+        if (this.#turn({ files, obsolete })) await nextTurn();
       }
     }
     this.#partials(files);
@@ -106,9 +106,9 @@ export class Publisher {
     });
   }
 
-  /** Puts away what the last entry completed. */
-  #turn(out: { files: PublishedFile[]; obsolete: string[] } | undefined): void {
-    if (this.#entries.length < TILE_WIDTH) return;
+  /** Puts away what the last entry completed. @returns whether that was a bundle. */
+  #turn(out: { files: PublishedFile[]; obsolete: string[] } | undefined): boolean {
+    if (this.#entries.length < TILE_WIDTH) return false;
     const bundle = this.#range.size / TILE_WIDTH - 1;
     if (out !== undefined) {
       const path = bundlePath({ index: bundle, width: TILE_WIDTH });
@@ -126,6 +126,7 @@ export class Publisher {
       }
       this.#tiles[level] = [];
     }
+    return true;
   }
 
   #partials(files: PublishedFile[]): void {
@@ -153,4 +154,9 @@ export class Publisher {
     const last = files.at(-1);
     if (last !== undefined) this.#written.set(last.bundle, last.offset + last.bytes.length);
   }
+}
+
+/** Hashing thousands of entries in one go would be felt as a pause by every connection. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
