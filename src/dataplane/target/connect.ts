@@ -9,7 +9,7 @@ import {
 import { Authentication } from './authentication.ts';
 import { Deadline } from './deadline.ts';
 import { type Dialled, dial } from './dial.ts';
-import { quoted, TargetError, where } from './errors.ts';
+import { quoted, said, TargetError, where } from './errors.ts';
 import { FrameChannel, notPostgres } from './frame-channel.ts';
 import type { BackendKey, TargetOptions, TargetSession } from './options.ts';
 
@@ -110,9 +110,7 @@ function unexpected(options: TargetOptions, what: string): TargetError {
 }
 
 function refused(options: TargetOptions, fields: readonly NoticeField[], authenticated: boolean): TargetError {
-  const said = (code: string) => fields.find((field) => field.code === code)?.value ?? '';
-  const sqlstate = quoted(said('C'));
-  const text = `${quoted(said('M')) || 'no reason given'}${sqlstate === '' ? '' : ` (${sqlstate})`}`;
+  const { text, sqlstate } = said(fields);
   // Class 28: https://www.postgresql.org/docs/18/errcodes-appendix.html
   const login = !authenticated && sqlstate.startsWith('28');
   const next = login

@@ -46,18 +46,24 @@ async function upgrade(socket: Socket, options: TargetOptions, deadline: Deadlin
   const at = where(options.address);
   deadline.enter('asking for TLS');
   const answer = await askForTls(socket, options);
+  if (answer[0] === 0x4e) {
+    // N: https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL
+    throw new TargetError(
+      'ERR_TARGET_TLS_REFUSED',
+      `${at} offers no TLS, and the connection is configured with tls: ${options.tls}. Enable TLS on the server (ssl = on), or set tls: disable if clear text is acceptable on this path.`,
+    );
+  }
+  if (answer[0] !== 0x53) {
+    throw new TargetError(
+      'ERR_TARGET_PROTOCOL',
+      `${at} did not answer as a PostgreSQL server does when asked for TLS. Check host and port of the connection.`,
+    );
+  }
   if (answer.length !== 1) {
     // Bytes before the handshake could have been put there by somebody in between: they must not count as encrypted.
     throw new TargetError(
       'ERR_TARGET_PROTOCOL',
       `${at} sent ${answer.length - 1} bytes in clear text before TLS began. The connection was closed: somebody may be tampering with it.`,
-    );
-  }
-  if (answer[0] !== 0x53) {
-    const said = answer[0] === 0x4e ? 'offers no TLS' : 'did not answer as a PostgreSQL server does';
-    throw new TargetError(
-      answer[0] === 0x4e ? 'ERR_TARGET_TLS_REFUSED' : 'ERR_TARGET_PROTOCOL',
-      `${at} ${said}, and the connection is configured with tls: ${options.tls}. Enable TLS on the server (ssl = on), or set tls: disable if clear text is acceptable on this path.`,
     );
   }
   deadline.enter('negotiating TLS');

@@ -1,4 +1,5 @@
 import type { Address } from '../../model/config.ts';
+import type { NoticeField } from '../../wire/postgres/index.ts';
 
 export type TargetErrorCode =
   /** No connection: name not found, port closed, no route. */
@@ -49,4 +50,11 @@ export function where(address: Address): string {
 export function quoted(text: string): string {
   const clean = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
   return clean.length > 500 ? `${clean.slice(0, 499)}…` : clean;
+}
+
+/** What a server's error says: its message with the SQLSTATE behind it. */
+export function said(fields: readonly NoticeField[]): { readonly text: string; readonly sqlstate: string } {
+  const field = (code: string) => quoted(fields.find((one) => one.code === code)?.value ?? '');
+  const sqlstate = field('C');
+  return { text: `${field('M') || 'no reason given'}${sqlstate === '' ? '' : ` (${sqlstate})`}`, sqlstate };
 }

@@ -1,6 +1,6 @@
 import { backendLimit, frontend, type NoticeField, parseBackend, WireError } from '../../wire/postgres/index.ts';
 import { connectTarget } from './connect.ts';
-import { quoted, TargetError, where } from './errors.ts';
+import { said, TargetError, where } from './errors.ts';
 import { FrameChannel, notPostgres } from './frame-channel.ts';
 import type { BackendKey, TargetOptions, TargetSession } from './options.ts';
 
@@ -109,6 +109,7 @@ export class TargetQueries {
           rows.push(message.values.map((value) => (value === null ? null : value.toString('utf8'))));
           break;
         case 'error-response':
+          if (isFatal(message.fields)) throw this.#ended(message.fields);
           error ??= this.#queryError(message.fields);
           break;
         case 'ready-for-query':
@@ -137,13 +138,19 @@ export class TargetQueries {
   }
 
   #queryError(fields: readonly NoticeField[]): TargetError {
-    const said = (code: string) => quoted(fields.find((field) => field.code === code)?.value ?? '');
-    const sqlstate = said('C');
+    const { text, sqlstate } = said(fields);
     return new TargetError(
       'ERR_TARGET_QUERY',
-      `${where(this.#options.address)} answered a question of the gateway with an error: ${said('M')} (${sqlstate}).`,
+      `${where(this.#options.address)} answered a question of the gateway with an error: ${text}.`,
       { sqlstate },
     );
+  }
+
+  #ended(fields: readonly NoticeField[]): TargetError {
+    const { text, sqlstate } = said(fields);
+    return new TargetError('ERR_TARGET_LOST', `${where(this.#options.address)} ended the connection: ${text}.`, {
+      sqlstate,
+    });
   }
 
   #tooMuch(): TargetError {
@@ -164,4 +171,10 @@ export class TargetQueries {
     this.#session.socket.destroy(this.#failure);
     return this.#failure;
   }
+}
+
+/** After FATAL and PANIC the server closes the connection without another word. */
+function isFatal(fields: readonly NoticeField[]): boolean {
+  const severity = fields.find((field) => field.code === 'V')?.value;
+  return severity === 'FATAL' || severity === 'PANIC';
 }

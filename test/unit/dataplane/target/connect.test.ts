@@ -242,3 +242,17 @@ test('a query that takes too long closes the connection', async () => {
   await second;
   assert.ok(!queries.usable);
 });
+
+test('a connection that the server ends says so, in the server’s words', async () => {
+  const queries = await TargetQueries.connect(options('scram'));
+  const admin = await TargetQueries.connect(options('postgres'));
+  const waiting = fails(
+    queries.query('SELECT pg_sleep(30)'),
+    'ERR_TARGET_LOST',
+    /ended the connection: terminating connection due to administrator command \(57P01\)/,
+  );
+  await admin.query(`SELECT pg_terminate_backend(${queries.backendKey?.pid})`);
+  await waiting;
+  assert.ok(!queries.usable);
+  admin.close();
+});

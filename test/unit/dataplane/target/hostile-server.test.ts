@@ -92,6 +92,12 @@ const cases: Record<string, { tls?: TargetOptions['tls']; script: Script; code: 
     code: 'ERR_TARGET_PROTOCOL',
     message: /did not answer as a PostgreSQL server/,
   },
+  'the answer to SSLRequest is a page of HTTP': {
+    tls: 'require',
+    script: [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+    code: 'ERR_TARGET_PROTOCOL',
+    message: /did not answer as a PostgreSQL server/,
+  },
   'the server hangs up at SSLRequest': {
     tls: 'require',
     script: [false],
