@@ -4,7 +4,7 @@ import { DemoError, importOptional } from './errors.ts';
 import { type Account, accounts, reportJob } from './people.ts';
 
 export const AUDIENCE = 'gatehouse';
-export const CLIENT_ID = 'gatehouse-cli';
+export const CLIENT_ID = 'gatehouse';
 const RESOURCE = 'urn:gatehouse';
 const TOKEN_SECONDS = 8 * 3600;
 

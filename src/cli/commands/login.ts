@@ -24,9 +24,7 @@ export function registerLogin(program: Command): void {
     .addOption(new Option('--device', 'show a code to type on another device, instead of opening a browser here'))
     .addOption(new Option('--issuer <url>', 'the identity provider').env('GATEHOUSE_ISSUER'))
     .addOption(
-      new Option('--client-id <id>', 'client id of this command there')
-        .env('GATEHOUSE_CLIENT_ID')
-        .default('gatehouse-cli'),
+      new Option('--client-id <id>', 'client id of this command there').env('GATEHOUSE_CLIENT_ID').default('gatehouse'),
     )
     .addOption(
       new Option('--audience <name>', 'what the token shall be good for')
@@ -78,7 +76,7 @@ async function login(call: Call<LoginOptions>): Promise<void> {
 
 /** A token of the identity provider that this gateway will accept. Kept nowhere. */
 async function askIssuer(call: Call<LoginOptions>): Promise<string> {
-  const { issuer, clientId = 'gatehouse-cli', audience = 'gatehouse', device } = call.options;
+  const { issuer, clientId = 'gatehouse', audience = 'gatehouse', device } = call.options;
   if (issuer === undefined) {
     throw new CliError(
       'ERR_CLI_USAGE',
