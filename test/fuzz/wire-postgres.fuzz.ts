@@ -113,8 +113,7 @@ function scanAll(chunks: Iterable<Buffer>): string {
     };
     for (const chunk of chunks) scanner.push(chunk, sink);
   });
-  // A run that meets a bad header inside its chunk is not delivered, so only the end is compared in that case.
-  return end === 'end' ? `${rows} ${Buffer.concat(passed).toString('latin1')}` : end;
+  return `${end} ${rows} ${Buffer.concat(passed).toString('latin1')}`;
 }
 
 function parseAll(bytes: Buffer, parse: typeof parseFrontend | typeof parseBackend): void {

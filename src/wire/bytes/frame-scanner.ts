@@ -130,18 +130,22 @@ export class FrameScanner {
     }
     const type = this.#streamType;
     let allowed = this.#allowed;
-    while (allowed >= 1 && end - cursor >= HEADER_BYTES && chunk[cursor] === type) {
-      cursor += this.#sizeAt(chunk, cursor);
-      allowed--;
-      if (cursor > end) {
-        this.#missing = cursor - end;
-        cursor = end;
-        break;
+    try {
+      while (allowed >= 1 && end - cursor >= HEADER_BYTES && chunk[cursor] === type) {
+        cursor += this.#sizeAt(chunk, cursor);
+        allowed--;
+        if (cursor > end) {
+          this.#missing = cursor - end;
+          cursor = end;
+          break;
+        }
+        completed++;
       }
-      completed++;
+    } finally {
+      // Also before a broken header: what passes does not depend on how the stream was cut.
+      this.#allowed = allowed;
+      if (cursor > at) sink.run(type, chunk.subarray(at, cursor), completed);
     }
-    this.#allowed = allowed;
-    if (cursor > at) sink.run(type, chunk.subarray(at, cursor), completed);
     return cursor;
   }
 

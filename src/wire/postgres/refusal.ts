@@ -63,7 +63,9 @@ export function refusalFields(refusal: Refusal, severity?: Severity): NoticeFiel
   if (detail !== undefined) fields.push({ code: 'D', value: printable(detail) });
   if (refusal.hint !== undefined) fields.push({ code: 'H', value: printable(refusal.hint) });
   if (refusal.position !== undefined) fields.push({ code: 'P', value: String(refusal.position) });
-  if (translation.routine !== undefined) fields.push({ code: 'R', value: translation.routine });
+  // Every error of a server says where it arose, and drivers show it: here it tells ours from the target's own.
+  fields.push({ code: 'F', value: 'gatehouse' }, { code: 'L', value: '1' });
+  fields.push({ code: 'R', value: translation.routine ?? refusal.code.replaceAll('-', '_') });
   return fields;
 }
 

@@ -203,14 +203,16 @@ for (const [type, length, code] of [
   test(`the scanner refuses ${JSON.stringify(type)} with length ${length}, in one piece or byte by byte`, () => {
     const head = Buffer.from(`${type}....`);
     head.writeUInt32BE(length, 1);
-    for (const size of [1, 5]) {
+    for (const size of [1, 5, 1000]) {
       const scanner = make(1000);
+      const sink = new Collector();
       assert.throws(
         () => {
-          for (const piece of pieces(Buffer.concat([row, head]), size)) scanner.push(piece, new Collector());
+          for (const piece of pieces(Buffer.concat([row, head]), size)) scanner.push(piece, sink);
         },
         { name: 'WireError', code },
       );
+      assert.deepEqual(sink.all, row, 'what came before it has passed');
     }
   });
 }
