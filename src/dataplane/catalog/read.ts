@@ -48,7 +48,7 @@ export async function readCatalog(
     const database = server?.[1] ?? '';
     const schemas = parseNames(server?.[2]);
     const relationRows = await query(RELATIONS_SQL);
-    const functionRows = await query(functionsSql(serverVersion));
+    const functionRows = await readFunctions(query, serverVersion);
     const typeRows = await query(TYPES_SQL);
     const definitions = await readDefinitions(query);
     await query('COMMIT');
@@ -89,6 +89,17 @@ export async function readCatalog(
   } catch (error) {
     await query('ROLLBACK').catch(() => undefined);
     throw error;
+  }
+}
+
+/** Functions; without their SQL-standard bodies when a relation that one of them names is locked. A body that is not known is not trusted. */
+async function readFunctions(query: Query, serverVersion: number): Promise<(string | null)[][]> {
+  await query('SAVEPOINT functions');
+  try {
+    return await query(functionsSql(serverVersion));
+  } catch {
+    await query('ROLLBACK TO SAVEPOINT functions');
+    return query(functionsSql(serverVersion, false));
   }
 }
 

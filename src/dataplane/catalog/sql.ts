@@ -163,9 +163,15 @@ export function definitionSql(oid: number): string {
   return `SELECT pg_catalog.pg_get_viewdef(${oid >>> 0}::pg_catalog.oid)`;
 }
 
-/** `prosqlbody` (the unparsed SQL-standard body) exists since PostgreSQL 14. */
-export function functionsSql(serverVersion: number): string {
-  const body = serverVersion >= 140000 ? 'COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc)' : 'p.prosrc';
+/**
+ * `prosqlbody` (the parsed SQL-standard body) exists since PostgreSQL 14. Writing it out locks the relations it names, so it can be
+ * left out: such functions have an empty `prosrc`.
+ */
+export function functionsSql(serverVersion: number, standardBodies = true): string {
+  const body =
+    standardBodies && serverVersion >= 140000
+      ? 'COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc)'
+      : 'p.prosrc';
   const source = `CASE WHEN ${readableLanguage}
       AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${body} END`;
   return `
