@@ -6,6 +6,9 @@ import { canonicalInteger, canonicalJson, canonicalString, VerifyError } from '.
 /** Members that the envelope itself owns. */
 const OWN = new Set(['_sd', '_sd_alg', 'k', 'lag', 'log', 'seq', 'ses', 't', 'v']);
 const MOST_SHAPES = 1_000;
+/** Words such as verbs, policy ids and hashes come again and again. */
+const MOST_WORDS = 4_000;
+const LONGEST_WORD = 100;
 
 /** One step of writing a shape: literal text, then one changing value. */
 interface Part {
@@ -25,6 +28,7 @@ interface Shape {
 export class EnvelopeWriter {
   readonly #origin: string;
   readonly #shapes = new Map<string, Shape>();
+  readonly #words = new Map<string, string>();
   #millisecond = Number.NaN;
   #timestamp = '';
 
@@ -43,11 +47,11 @@ export class EnvelopeWriter {
       let text = '';
       for (const { literal, value } of this.#shape(record, clear, hidden.length > 0, lag !== 0)) {
         text += literal;
-        if (typeof value === 'object') text += canonicalValue(clear[value.member]);
+        if (typeof value === 'object') text += this.#value(clear[value.member]);
         else if (value === 'seq') text += seq;
         else if (value === 'time') text += this.#time(time);
         else if (value === 'sd') text += digests(hidden);
-        else if (value === 'session') text += canonicalString(record.session ?? '');
+        else if (value === 'session') text += this.#string(record.session ?? '');
         else if (value === 'lag') text += canonicalInteger(lag);
       }
       return text;
@@ -107,6 +111,26 @@ export class EnvelopeWriter {
     return parts;
   }
 
+  #value(value: JsonValue | undefined): string {
+    if (typeof value === 'string') return this.#string(value);
+    if (typeof value === 'number') return canonicalInteger(value);
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) {
+      return value.length === 0 ? '[]' : `[${value.map((item) => this.#string(item)).join(',')}]`;
+    }
+    return canonicalJson(value as JsonValue);
+  }
+
+  #string(text: string): string {
+    if (text.length > LONGEST_WORD) return canonicalString(text);
+    let word = this.#words.get(text);
+    if (word === undefined) {
+      word = canonicalString(text);
+      if (this.#words.size >= MOST_WORDS) this.#words.clear();
+      this.#words.set(text, word);
+    }
+    return word;
+  }
+
   #time(milliseconds: number): string {
     if (milliseconds !== this.#millisecond) {
       this.#timestamp = `"${new Date(milliseconds).toISOString()}"`;
@@ -120,12 +144,6 @@ const CHANGING: ReadonlySet<unknown> = new Set(['sd', 'seq', 'session', 'time', 
 
 function isChanging(value: string | Part['value']): value is Part['value'] {
   return typeof value === 'object' || CHANGING.has(value);
-}
-
-function canonicalValue(value: JsonValue | undefined): string {
-  if (typeof value === 'string') return canonicalString(value);
-  if (typeof value === 'number') return canonicalInteger(value);
-  return canonicalJson(value as JsonValue);
 }
 
 function digests(hidden: readonly Disclosure[]): string {

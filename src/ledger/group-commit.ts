@@ -163,9 +163,11 @@ export class GroupCommit {
       },
       (error: unknown) => {
         this.#writing = false;
-        // These waiters first, in order; then all that came later.
-        this.#waiters.unshift(...waiters);
-        this.fail(unavailable('A record could not be written', error));
+        // These waiters first, in order; then all that came later. A checkpoint may have failed before.
+        const failure = this.#failure ?? unavailable('A record could not be written', error);
+        for (const { reject } of waiters) reject(failure);
+        this.fail(failure);
+        this.#settle();
       },
     );
   }

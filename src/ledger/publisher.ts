@@ -145,14 +145,18 @@ export class Publisher {
   }
 
   async #disclose(disclosures: ReadonlyMap<number, readonly Buffer[]>): Promise<void> {
-    const files = [...disclosures].map(([bundle, lines]): SplicedFile & { readonly bundle: number } => {
+    const files: SplicedFile[] = [];
+    let last: { readonly bundle: number; readonly end: number } | undefined;
+    for (const [bundle, lines] of disclosures) {
       const offset = this.#written.get(bundle) ?? 0;
-      return { bundle, path: disclosurePath(bundle), offset, bytes: Buffer.concat(lines) };
-    });
-    await this.#storage.splice(files.map(({ path, offset, bytes }) => ({ path, offset, bytes })));
+      const bytes = Buffer.concat(lines);
+      last = { bundle, end: offset + bytes.length };
+      files.push({ path: disclosurePath(bundle), offset, bytes });
+    }
+    await this.#storage.splice(files);
+    // Only the last one is written to again.
     this.#written.clear();
-    const last = files.at(-1);
-    if (last !== undefined) this.#written.set(last.bundle, last.offset + last.bytes.length);
+    if (last !== undefined) this.#written.set(last.bundle, last.end);
   }
 }
 

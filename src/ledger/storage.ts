@@ -20,7 +20,8 @@ export interface LedgerStorage {
   /** Durable, and at every moment either the old or the new content is there, whole. */
   replace(path: string, bytes: Uint8Array): Promise<void>;
   /**
-   * Writes files that never change again. All are durable and whole when it resolves; until then any of them may be there,
+   * Writes files that never change again. The bytes belong to the storage from then on, here and in `splice`.
+   * All are durable and whole when it resolves; until then any of them may be there,
    * but each whole. A file with the same bytes is left alone; MUST reject with ERR_LEDGER_IMMUTABLE when it has others.
    */
   publish(files: readonly PublishedFile[]): Promise<void>;

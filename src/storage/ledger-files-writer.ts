@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -205,10 +206,6 @@ function writeAll(file: number, bytes: Uint8Array, at: number): void {
 }
 
 function readOrAbsent(target: string): Buffer | undefined {
-  try {
-    return readFileSync(target);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  // Nearly always absent: no exception is made for that.
+  return statSync(target, { throwIfNoEntry: false }) && readFileSync(target);
 }

@@ -124,7 +124,7 @@ class WriterThread {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage(write);
+      this.#worker.postMessage(write, transferable(write));
     });
   }
 
@@ -144,6 +144,15 @@ class WriterThread {
     this.#stopped ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#stopped);
   }
+}
+
+/** Memory that holds nothing else is handed over instead of copied. */
+function transferable(write: FolderWrite): ArrayBuffer[] {
+  if (write.do !== 'publish' && write.do !== 'splice') return [];
+  const files: readonly PublishedFile[] = write.files;
+  return files.flatMap(({ bytes: { buffer, length } }) =>
+    buffer instanceof ArrayBuffer && buffer.byteLength === length && length > 0 ? [buffer] : [],
+  );
 }
 
 class SegmentFile implements WriteAheadSegment {

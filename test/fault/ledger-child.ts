@@ -6,6 +6,19 @@ import { createLedgerFiles } from '../../src/storage/ledger-files.ts';
  * Appends without end, eight at a time, and says each index on stdout as soon as it is told: what the parent has read there
  * must survive whatever the parent does next.
  */
+/** The pipe does not block: a parent that reads slowly must not look like a ledger that failed. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
 const [folder = '', origin = '', first = '0'] = process.argv.slice(2);
 const ledger = await openLedger({
   storage: createLedgerFiles(folder),
@@ -13,7 +26,7 @@ const ledger = await openLedger({
   clock: Date.now,
   pace: { milliseconds: 30, entries: 64, rest: 5 },
 });
-writeSync(1, `open ${ledger.size}\n`);
+say(`open ${ledger.size}\n`);
 let number = Number(first);
 
 async function work(): Promise<void> {
@@ -28,11 +41,11 @@ async function work(): Promise<void> {
       clear: { stmt: mine },
       hidden: [statement],
     });
-    writeSync(1, `${index} ${mine}\n`);
+    say(`${index} ${mine}\n`);
   }
 }
 
 await Promise.all(Array.from({ length: 8 }, work)).catch((error) => {
-  writeSync(1, `failed ${error.code}\n`);
+  say(`failed ${error.code}\n`);
   process.exit(7);
 });

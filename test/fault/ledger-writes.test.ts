@@ -119,3 +119,45 @@ test('creation may fail at any write, and is then finished or complete', async (
     }
   }
 });
+
+test('an append that is being written when a checkpoint fails is rejected, whether its own write then fails or not', async () => {
+  for (const written of [true, false]) {
+    const storage = new MemoryStorage(created.clone());
+    const ledger = await open(storage);
+    await ledger.append(recordOf(ledger, 0));
+    const gate = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    storage.publish = async () => {
+      arrived.resolve();
+      await gate.promise;
+      throw new Error('EIO');
+    };
+    const release = Promise.withResolvers<void>();
+    const createSegment = storage.createSegment.bind(storage);
+    storage.createSegment = async (path) => {
+      const segment = await createSegment(path);
+      return {
+        append: async (bytes) => {
+          await release.promise;
+          if (!written) throw new Error('EIO');
+          await segment.append(bytes);
+        },
+        close: () => segment.close(),
+      };
+    };
+    const checkpoint = assert.rejects(ledger.checkpointNow(), { code: 'ERR_LEDGER_UNAVAILABLE' });
+    await arrived.promise;
+    const inFlight = assert.rejects(ledger.append(recordOf(ledger, 1)), { code: 'ERR_LEDGER_UNAVAILABLE' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const waiting = assert.rejects(ledger.append(recordOf(ledger, 2)), { code: 'ERR_LEDGER_UNAVAILABLE' });
+    gate.resolve();
+    await checkpoint;
+    release.resolve();
+    await Promise.all([inFlight, waiting]);
+    await ledger.close();
+    const again = await open(new MemoryStorage(storage.disk));
+    assert.equal(again.size, written ? 2 : 1);
+    await assertWhole(storage, vkey, again.size);
+    await again.close();
+  }
+});
