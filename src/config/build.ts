@@ -50,7 +50,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
       maxConnections: limits.max_connections ?? 500,
       maxConnectionsPerPrincipal: limits.max_connections_per_principal ?? 50,
       authenticationSeconds: limits.authentication_seconds ?? 15,
-      maxStatementBytes: limits.max_statement_bytes ?? 1_048_576,
+      maxStatementBytes: limits.max_statement_bytes ?? 16_777_216,
       catalogRefreshSeconds: limits.catalog_refresh_seconds ?? 300,
       drainSeconds: limits.drain_seconds ?? 30,
     },

@@ -73,7 +73,7 @@ async function verifyToken(token: string, options: AuthenticateOptions): Promise
   try {
     return await options.identity.verifyToken(token, options.clock());
   } catch (error) {
-    if (error instanceof IdentityError) throw failed(error.message, error);
+    if (error instanceof IdentityError) throw failed(error.clientMessage, error);
     throw error;
   }
 }

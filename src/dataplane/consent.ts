@@ -13,6 +13,9 @@ export interface ConsentQuestion {
   readonly parameters: string;
   readonly denial: Extract<Denial, { effect: 'hold' }>;
   readonly planned: readonly PlannedStatement[];
+  /** Version of catalog and labels in force. */
+  readonly world: string;
+  readonly searchPath: readonly string[];
 }
 
 export interface Consent {
@@ -30,7 +33,8 @@ export function bindingOf(session: Session, question: ConsentQuestion): Approval
     stmt: question.text,
     params: question.parameters,
     policies: [...question.denial.policies].sort(),
-    masks: session.services.policy().version,
+    masks: `${session.services.policy().version} ${question.world}`,
+    searchPath: question.searchPath,
   };
 }
 
@@ -67,7 +71,7 @@ export async function askConsent(
     approvers: question.denial.approvers,
     quorum: question.denial.quorum,
     why: question.denial.reason,
-    purpose: '',
+    purpose: session.purpose,
     tables: [...new Set(question.planned.flatMap((planned) => planned.tables))],
     labels: [...new Set(question.planned.flatMap((planned) => planned.labels))],
   });

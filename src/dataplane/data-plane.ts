@@ -24,6 +24,8 @@ import type { World } from './world.ts';
 /** Newest minor version of protocol 3 that is spoken. */
 const PROTOCOL_MINOR = 2;
 const MIB = 1024 * 1024;
+/** Startup setting that never reaches the target: the reason shown to approvers. */
+const PURPOSE = 'gatehouse.purpose';
 
 export interface DataPlaneOptions {
   readonly services: Services;
@@ -286,11 +288,7 @@ export class DataPlane implements SessionDirectory {
         planner: this.#planner,
         context,
         early: arrival.channel.release(),
-        limits: {
-          statement: services.config().limits.maxStatementBytes + 64 * 1024,
-          bind: 256 * MIB,
-          copyData: 64 * MIB,
-        },
+        limits: { statement: 64 * MIB, bind: 256 * MIB, copyData: 64 * MIB },
         cancelTarget: () => {
           if (target.backendKey)
             cancelTarget(options, target.backendKey).catch((error: unknown) =>
@@ -345,9 +343,11 @@ export class DataPlane implements SessionDirectory {
   }
 
   /** Settings of the startup packet, each judged as the SET that it stands for. */
-  #settings(arrival: Arrival, session: Session, world: World): ReadonlyMap<string, string> {
+  #settings(arrival: Arrival, session: Session, world: World): Map<string, string> {
     const settings = startupSettings(arrival.startup.parameters);
     if ('code' in settings) throw new RefusalError(settings as Refusal);
+    session.purpose = (settings.get(PURPOSE) ?? '').slice(0, 500).toWellFormed();
+    settings.delete(PURPOSE);
     const view = session.view(world);
     for (const [name, value] of settings) {
       const planned = this.#planner.plan(

@@ -32,6 +32,8 @@ export interface Plan {
   readonly statements: readonly PlannedStatement[];
   readonly view: View;
   readonly contextVersion: number;
+  /** Effective search path under which its names were resolved. */
+  readonly searchPath: readonly string[];
   /** Some relation of the plan has a hidden column: the metadata witness must see its result columns. */
   readonly witnessed: boolean;
   readonly changesContext: boolean;

@@ -59,6 +59,7 @@ export class Planner {
       statements,
       view,
       contextVersion: input.contextVersion,
+      searchPath: input.session.searchPath,
       witnessed: view.hidden.size > 0 && analysed.statements.some((statement) => statement.returnsRows),
       changesContext: analysed.statements.some((statement) => statement.changesContext),
       changesCatalog: analysed.statements.some((statement) => statement.changesCatalog),
@@ -94,8 +95,14 @@ export class Planner {
         if (!maySee(site, column)) continue;
         for (const label of columnLabels) labels.add(label);
         const isMasked = hidden.get(site.relation)?.expressions.has(column) ?? false;
-        if (isMasked) masked += 1;
-        else questions.push(columnQuestion(world.connection, relation, column, columnLabels, relationLabels.table));
+        if (isMasked) {
+          masked += 1;
+          continue;
+        }
+        const question = columnQuestion(world.connection, relation, column, columnLabels, relationLabels.table);
+        questions.push(question);
+        // A mask cannot change while rows stream: the statement stops where it would.
+        if (policy.rowsDecideUnmask) questions.push({ action: 'unmask', resource: question.resource });
       }
     }
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };

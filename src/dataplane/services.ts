@@ -23,8 +23,10 @@ export interface ColumnRef {
 /** What the data plane asks of the policy room. */
 export interface PolicyPort {
   readonly version: string;
-  /** Cedar names of the context attributes that some policy mentions. */
-  readonly contextAttributes: readonly string[];
+  /** Whatever of the context decides about `unmask`, as a key. */
+  hiddenColumnsKey(context: AccessContext): string;
+  /** Some policy lets `unmask` depend on a row counter. */
+  readonly rowsDecideUnmask: boolean;
   prepare(principal: Principal, questions: readonly AccessQuestion[]): Asker;
   decide(request: AccessRequest, options?: { readonly streamsRows?: boolean }): Decision;
   hiddenColumns(
@@ -38,8 +40,8 @@ export interface PolicyPort {
 /** What the data plane asks of the approval room. */
 export interface ApprovalPort {
   open(input: {
-    readonly binding: ApprovalBinding;
     readonly requester: Principal;
+    readonly binding: ApprovalBinding;
     readonly session: string;
     readonly approvers: readonly string[];
     readonly quorum: number;

@@ -43,6 +43,8 @@ export class Session {
   rows = 0;
   statements = 0;
   application: string;
+  /** Why the person asks, in his own words; set by the startup option `gatehouse.purpose`. */
+  purpose = '';
 
   constructor(services: Services, principal: Principal, connection: ConnectionConfig, client: ClientInfo) {
     this.services = services;
@@ -69,6 +71,7 @@ export class Session {
       weekday,
       sourceIp: this.client.address,
       client: this.application,
+      ...(this.purpose === '' ? {} : { purpose: this.purpose }),
     };
   }
 

@@ -9,7 +9,7 @@ const OWN: ReadonlySet<string> = new Set(['user', 'database', 'replication', 'op
  * like the SET statement it stands for before the target sees it.
  * https://www.postgresql.org/docs/18/runtime-config.html#CONFIG-SETTING-SHELL
  */
-export function startupSettings(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> | Refusal {
+export function startupSettings(parameters: ReadonlyMap<string, string>): Map<string, string> | Refusal {
   const settings = new Map<string, string>();
   const options = parameters.get('options');
   if (options !== undefined) {

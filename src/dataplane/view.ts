@@ -29,7 +29,6 @@ export function principalKey(principal: Principal): string {
 
 /**
  * Which columns of the connection are hidden from the principal, and how each is masked: `unmask` is asked for every labelled column.
- * `moment` is part of the key when policies look at the clock, so that such answers do not outlive their hour.
  */
 export function viewOf(
   world: World,
@@ -38,10 +37,7 @@ export function viewOf(
   masks: MaskRules,
   context: AccessContext,
 ): View {
-  const mentions = (attribute: string) => policy.contextAttributes.includes(attribute);
-  const moment = mentions('hour') || mentions('weekday') ? `${context.weekday}/${context.hour}` : '';
-  const surroundings = mentions('source_ip') || mentions('client') ? `${context.sourceIp}/${context.client}` : '';
-  const key = `${world.version}|${policy.version}|${moment}|${surroundings}|${principalKey(principal)}`;
+  const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${principalKey(principal)}`;
   let cache = caches.get(world);
   if (!cache) {
     cache = new Map();

@@ -28,7 +28,7 @@ export class ConfigRefused extends Error {
 }
 
 /** Reads and checks the folder. @throws ConfigRefused with every mistake; nothing of it is in force then */
-export async function readCurrent(folder: string, clock: () => number): Promise<Current> {
+export async function readCurrent(folder: string, clock: () => number, previous?: Current): Promise<Current> {
   const read = await loadConfig(folder, { env: process.env, now: clock() });
   if ('problems' in read) throw new ConfigRefused(read.problems);
   const loaded = read.ok;
@@ -48,7 +48,7 @@ export async function readCurrent(folder: string, clock: () => number): Promise<
     loaded,
     policy: policies.ok,
     labels: loaded.labelFiles.flatMap(({ name, text }) => parseLabelFile(text, name).files),
-    identity: createIdentityVerifier(config.issuers, { clock }),
+    identity: createIdentityVerifier(config.issuers, { clock, ...(previous ? { previous: previous.identity } : {}) }),
     tls,
     loadedAt: clock(),
   };

@@ -33,6 +33,8 @@ export interface RunningGateway {
 
 const HEARTBEAT_MS = 60_000;
 const CLOCKWORK_MS = 1_000;
+/** Expired session credentials are kept this long, so that a refusal can say what was wrong. */
+const PRUNE_AFTER_MS = 7 * 24 * 3600 * 1000;
 
 /**
  * Starts a gateway node from a configuration folder.
@@ -170,6 +172,9 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     metrics.gauge('ledger_failed', failed ? 1 : 0);
   }, CLOCKWORK_MS);
   const heartbeat = setInterval(() => {
+    storage.credentials
+      .prune(clock() - PRUNE_AFTER_MS)
+      .catch((error: unknown) => log.error({ error }, 'credentials could not be pruned'));
     ledger
       .append({
         kind: 'heartbeat',
@@ -182,7 +187,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
   const reload = async (): Promise<readonly string[]> => {
     let next: Current;
     try {
-      next = await readCurrent(folder, clock);
+      next = await readCurrent(folder, clock, current);
     } catch (error) {
       const problems = error instanceof ConfigRefused ? error.problems.map(formatProblem) : [String(error)];
       log.error({ problems }, 'the new configuration is refused; the old one stays in force');
@@ -210,6 +215,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     current = next;
     await loadSticky();
     worlds.relabel();
+    if (next.tls) controlPlane.renewTls(next.tls);
     for (const warning of next.loaded.warnings) log.warn({ problem: formatProblem(warning) }, 'configuration');
     log.info(change, 'the configuration was reloaded');
     return [];

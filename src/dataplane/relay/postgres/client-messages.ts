@@ -2,10 +2,10 @@ import type { Refusal } from '../../../model/refusal.ts';
 import type { Frame } from '../../../wire/bytes/index.ts';
 import { frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
 import { isRefusal, refusal } from '../../errors.ts';
-import { type ForwardPermit, permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
+import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
-import { statementText } from './encoding.ts';
+import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
 import type { Portal, PreparedStatement } from './session-objects.ts';
 
@@ -38,9 +38,9 @@ export class ClientMessages {
     switch (message.kind) {
       case 'query':
         pipeline.skipping = false;
-        return this.#query(message);
+        return this.#query(message, frame);
       case 'parse':
-        return pipeline.skipping ? undefined : this.#parse(message.name, message, message.parameterTypes);
+        return pipeline.skipping ? undefined : this.#parse(message.name, message, message.parameterTypes, frame);
       case 'bind':
         return pipeline.skipping ? undefined : this.#bind(message.portal, message.statement, frame);
       case 'describe':
@@ -80,18 +80,19 @@ export class ClientMessages {
 
   // --- simple query -------------------------------------------------------------------------------------------------------
 
-  #query(sql: SqlText): Promise<void> | undefined {
+  #query(sql: SqlText, frame: Frame): Promise<void> | undefined {
     // https://www.postgresql.org/docs/18/protocol-flow.html: a simple Query also destroys the unnamed statement and portal.
     this.#core.objects.removePrepared('');
     this.#core.objects.removePortal('');
-    return then(this.#plan(sql), (planned) => {
+    const source = readStatement(sql, frame.body, 0, this.clientEncoding);
+    return then(this.#plan(source), (planned) => {
       if ('refusal' in planned) return this.#refuseQuery(planned.refusal, planned.text);
       const { plan } = planned;
-      return then(this.#judge(plan, plan.statements, undefined), (judged) => this.#forwardQuery(plan, judged));
+      return then(this.#judge(plan, plan.statements, undefined), (judged) => this.#forwardQuery(plan, judged, source));
     });
   }
 
-  #forwardQuery(plan: Plan, judged: Judged): Promise<void> | undefined {
+  #forwardQuery(plan: Plan, judged: Judged, source: StatementSource): Promise<void> | undefined {
     if (isRefusal(judged)) return this.#refuseQuery(judged, plan.text, plan);
     const limited = judged.findIndex((run) => run.limited);
     if (limited >= 0 && judged.slice(limited + 1).some((run) => run.planned.statement.effect === 'change')) {
@@ -103,11 +104,11 @@ export class ClientMessages {
         plan,
       );
     }
-    return this.#recordAndForward(judged, frontend.query(plan.forwarded), (permit) => {
-      this.#forwarded(plan);
-      this.#core.replies.expect(expectation('query', { plan, runs: judged }));
-      this.#core.forward(permit);
-    });
+    const sql = statementBytes(plan, source);
+    if (isRefusal(sql)) return this.#refuseQuery(sql, plan.text, plan);
+    this.#forwarded(plan);
+    this.#core.replies.expect(expectation('query', { plan, runs: judged }));
+    return this.#recordAndForward(judged, queryMessage(sql));
   }
 
   #refuseQuery(refused: Refusal, text: string, plan?: Plan): undefined {
@@ -118,11 +119,12 @@ export class ClientMessages {
 
   // --- extended query -----------------------------------------------------------------------------------------------------
 
-  #parse(name: string, sql: SqlText, parameterTypes: readonly number[]): Promise<void> | undefined {
-    return then(this.#plan(sql), (planned) => this.#forwardParse(name, parameterTypes, planned));
+  #parse(name: string, sql: SqlText, parameterTypes: readonly number[], frame: Frame): Promise<void> | undefined {
+    const source = readStatement(sql, frame.body, Buffer.byteLength(name) + 1, this.clientEncoding);
+    return then(this.#plan(source), (planned) => this.#forwardParse(name, parameterTypes, planned, source));
   }
 
-  #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned): undefined {
+  #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned, source: StatementSource): undefined {
     const core = this.#core;
     if (core.pipeline.skipping) return;
     if ('refusal' in planned) return this.#refuse(planned.refusal, planned.text);
@@ -131,10 +133,12 @@ export class ClientMessages {
       const message = 'cannot insert multiple commands into a prepared statement';
       return this.#refuse(refusal('statement-opaque', message, { sqlstate: '42601' }), plan.text);
     }
+    const sql = statementBytes(plan, source);
+    if (isRefusal(sql)) return this.#refuse(sql, plan.text, plan);
     const undo = core.objects.setPrepared(name, { plan, planned: plan.statements[0], sqlLevel: false });
     core.pipeline.open = true;
     core.replies.expect(expectation('parse', { plan, undo }));
-    core.forward(permitHousekeeping(frontend.parse(name, plan.forwarded, parameterTypes)));
+    core.forward(permitHousekeeping(parseMessage(name, sql, parameterTypes)));
     if (plan.witnessed) {
       // A client need not ask for the columns; the metadata witness always does.
       core.replies.expect(expectation('describe', { plan, internal: true }));
@@ -193,47 +197,58 @@ export class ClientMessages {
   }
 
   #execute(name: string, frame: Frame): Promise<void> | undefined {
-    const { names, objects, pipeline, replies } = this.#core;
+    const { objects, pipeline, replies } = this.#core;
     const portal = objects.portal(name);
     if (!portal)
       return this.#refuse(refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' }), '');
-    const { plan, planned } = portal;
     const { bytes } = frame;
-    if (!planned) {
+    if (!portal.planned) {
       pipeline.open = true;
-      replies.expect(expectation('execute', { plan }));
+      replies.expect(expectation('execute', { plan: portal.plan }));
       this.#core.forward(permitHousekeeping(bytes));
       return undefined;
     }
-    if (plan.view.key !== names.view().key) return this.#refuse(planChanged('since the portal was bound'), plan.text);
-    return then(this.#judge(plan, [planned], portal.bind, portal), (judged) =>
-      this.#forwardExecute(plan, bytes, judged),
-    );
+    return then(this.#currentPortal(name, portal), (current) => {
+      if (pipeline.skipping) return undefined;
+      if (isRefusal(current)) return this.#refuse(current, portal.plan.text, portal.plan);
+      const { plan, planned } = current;
+      if (!planned) return undefined;
+      return then(this.#judge(plan, [planned], current.bind, current), (judged) =>
+        this.#forwardExecute(plan, bytes, judged),
+      );
+    });
+  }
+
+  /** The same for a portal that is fetched from again: its rows go on being counted. */
+  #currentPortal(name: string, portal: Portal): Portal | Refusal | Promise<Portal | Refusal> {
+    const { names, objects } = this.#core;
+    if (portal.plan.view.key === names.view().key) return portal;
+    const compare = (planned: Planned): Portal | Refusal => {
+      if ('refusal' in planned) return planned.refusal;
+      if (planned.plan.forwarded !== portal.plan.forwarded) return planChanged('since the portal was bound');
+      const renewed = { ...portal, plan: planned.plan, planned: planned.plan.statements[0] };
+      objects.setPortal(name, renewed);
+      return renewed;
+    };
+    const planned = names.plan(portal.plan.text);
+    return planned instanceof Promise ? planned.then(compare) : compare(planned);
   }
 
   #forwardExecute(plan: Plan, bytes: Buffer, judged: Judged): Promise<void> | undefined {
     const core = this.#core;
     if (core.pipeline.skipping) return undefined;
     if (isRefusal(judged)) return this.#refuse(judged, plan.text, plan);
-    if (!judged.some((run) => run.limited)) {
-      return this.#recordAndForward(judged, bytes, (permit) => {
-        this.#forwarded(plan);
-        core.pipeline.open = true;
-        core.replies.expect(expectation('execute', { plan, runs: judged }));
-        core.forward(permit);
-      });
-    }
-    // A limited result may end in a refusal: nothing of the pipeline may run behind it before that is known.
+    const limited = judged.some((run) => run.limited);
     const ended = Promise.withResolvers<unknown>();
-    const recorded = this.#recordAndForward(judged, bytes, (permit) => {
-      this.#forwarded(plan);
-      core.pipeline.open = true;
-      core.replies.expect(expectation('execute', { plan, runs: judged, settle: ended.resolve }));
-      core.forward(permit);
-      core.forward(permitHousekeeping(frontend.flush()));
-      core.flushTarget();
-    });
-    return Promise.all([recorded, ended.promise]).then(() => undefined);
+    this.#forwarded(plan);
+    core.pipeline.open = true;
+    core.replies.expect(expectation('execute', { plan, runs: judged, ...(limited ? { settle: ended.resolve } : {}) }));
+    const crowded = this.#recordAndForward(judged, bytes);
+    if (!limited) return crowded;
+    // A limited result may end in a refusal: nothing of the pipeline may run behind it before that is known.
+    core.forward(permitHousekeeping(frontend.flush()));
+    core.flushTarget();
+    return Promise.race([ended.promise, core.ended]).then(() => undefined);
   }
 
   #close(of: 'statement' | 'portal', name: string, frame: Frame): undefined {
@@ -272,20 +287,17 @@ export class ClientMessages {
       const { plan } = planned;
       return then(this.#judge(plan, plan.statements, undefined), (judged) => {
         if (isRefusal(judged)) return this.#refuseQuery(judged, text, plan);
-        return this.#recordAndForward(judged, bytes, (permit) => {
-          this.#forwarded(plan);
-          core.replies.expect(expectation('function-call', { plan, runs: judged }));
-          core.forward(permit);
-        });
+        this.#forwarded(plan);
+        core.replies.expect(expectation('function-call', { plan, runs: judged }));
+        return this.#recordAndForward(judged, bytes);
       });
     });
   }
 
   // --- shared -------------------------------------------------------------------------------------------------------------
 
-  #plan(sql: SqlText): Planned | Promise<Planned> {
-    const text = statementText(sql, this.clientEncoding);
-    return typeof text === 'string' ? this.#core.names.plan(text) : { refusal: text, text: '' };
+  #plan(source: StatementSource): Planned | Promise<Planned> {
+    return 'refusal' in source ? { refusal: source.refusal, text: '' } : this.#core.names.plan(source.text);
   }
 
   #judge(
@@ -309,25 +321,21 @@ export class ClientMessages {
     if (plan.statements.some(({ statement }) => statement.verb === 'copy-from')) this.#core.pipeline.copyIn = true;
   }
 
-  /** Records first. A change is forwarded when its record is durable; a read at once, while its replies are held back until then. */
-  #recordAndForward(
-    runs: readonly Run[],
-    bytes: Buffer,
-    send: (permit: ForwardPermit) => void,
-  ): Promise<void> | undefined {
+  /** Records first. A change is sent when its record is durable; a read at once, while its replies are held back until then. */
+  #recordAndForward(runs: readonly Run[], bytes: Buffer): Promise<void> | undefined {
     const { judge } = this.#core;
     const records = runs.map((run) => judge.recordForward(run));
     const last = records.at(-1);
     if (!last) {
-      send(permitHousekeeping(bytes)); // an empty query string
+      this.#core.forward(permitHousekeeping(bytes)); // an empty query string
       return undefined;
     }
     const all = records.length === 1 ? last : Promise.all(records).then(() => last);
     if (runs.some((run) => run.planned.statement.effect === 'change')) {
-      return permitRecordedChange(bytes, all).then(send, () => this.#core.ledgerLost());
+      return this.#core.forwardWhen(permitRecordedChange(bytes, all));
     }
     this.#core.holdRepliesFor(all);
-    send(permitRecordedRead(bytes, all));
+    this.#core.forward(permitRecordedRead(bytes, all));
     return undefined;
   }
 

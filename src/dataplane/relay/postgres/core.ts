@@ -26,6 +26,8 @@ export interface RelayCore {
   readonly pipeline: Pipeline;
   /** The only way to the target; sent with the next `flushTarget`. */
   forward(permit: ForwardPermit): void;
+  /** The same for a change: it and all that follows are sent once its record is durable. Gives a promise when too much waits already. */
+  forwardWhen(permit: Promise<ForwardPermit>): Promise<void> | undefined;
   flushTarget(): void;
   /** Resolves when no reply is outstanding, or the session is over. */
   settled(): Promise<void>;
@@ -33,6 +35,8 @@ export interface RelayCore {
   holdRepliesFor(record: Promise<unknown>): void;
   ledgerLost(): void;
   readonly over: boolean;
+  /** Resolves when the session is over. */
+  readonly ended: Promise<unknown>;
 }
 
 /** Sent in the place of a refused statement, so that the target's transaction state moves exactly as after any error. */

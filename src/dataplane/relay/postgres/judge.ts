@@ -1,3 +1,4 @@
+import { ApprovalError } from '../../../approval/index.ts';
 import type { AccessContext, Decision, Denial } from '../../../model/access.ts';
 import type { ApprovalRequest } from '../../../model/approval.ts';
 import type { JsonObject } from '../../../model/json.ts';
@@ -84,7 +85,14 @@ export class Judge {
   }
 
   #question(plan: Plan, planned: readonly PlannedStatement[], bind: Buffer | undefined, denial: Hold): ConsentQuestion {
-    return { text: plan.text, parameters: parameterDigest(bind && parameterBytes(bind)), denial, planned };
+    return {
+      text: plan.text,
+      parameters: parameterDigest(bind && parameterBytes(bind)),
+      denial,
+      planned,
+      world: plan.view.world.version,
+      searchPath: plan.searchPath,
+    };
   }
 
   async #ask(question: ConsentQuestion, asking: Asking, settle: boolean): Promise<Consent | Refusal> {
@@ -93,6 +101,9 @@ export class Judge {
     const started = performance.now();
     try {
       return await askConsent(this.#session, question, signal, (request) => this.#announce(request, asking));
+    } catch (error) {
+      if (error instanceof ApprovalError) return refusal('approval-required', `gatehouse: ${error.message}`);
+      throw error;
     } finally {
       asking.end();
       this.#session.services.metrics.observe('gatehouse_hold_seconds', (performance.now() - started) / 1000);

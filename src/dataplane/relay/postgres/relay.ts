@@ -24,12 +24,15 @@ import { ClientMessages } from './client-messages.ts';
 import { type Pipeline, REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
+import { Outbox } from './outbox.ts';
 import { Replies, type ReplyHost, type RunOutcome } from './replies.ts';
 import { SessionNames } from './session-names.ts';
 import { SessionObjectTable } from './session-objects.ts';
 
 /** Below this many bytes several buffers are joined into one write. */
 const JOIN_BELOW = 64 * 1024;
+/** Messages that may wait for durable records before the client is no longer read. */
+const MOST_WAITING = 1_024;
 
 export interface RelayOptions {
   readonly session: Session;
@@ -74,7 +77,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #backlog: Buffer[] = [];
   #targetPaused = false;
   #toClient: Buffer[] = [];
-  #toTarget: Buffer[] = [];
+  readonly #outbox: Outbox;
+  #outboxWaiters: (() => void)[] = [];
   #settledWaiters: (() => void)[] = [];
   #consent: AbortController | undefined;
 
@@ -84,6 +88,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.#client = options.client;
     this.#target = options.target.socket;
     this.#reader = new FrameReader(frontendLimit(options.limits));
+    this.#outbox = new Outbox(
+      () => this.flushTarget(),
+      () => this.ledgerLost(),
+    );
     this.replies = new Replies(this);
     this.judge = new Judge(this.session);
     this.asking = this.#makeAsking();
@@ -111,6 +119,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     return this.#ended.promise;
   }
 
+  get ended(): Promise<unknown> {
+    return this.#ended.promise;
+  }
+
   get over(): boolean {
     return this.#over;
   }
@@ -129,7 +141,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.#over = true;
     this.replies.close();
     this.#abort.abort();
-    for (const wake of this.#settledWaiters.splice(0)) wake();
+    for (const wake of [...this.#settledWaiters.splice(0), ...this.#outboxWaiters.splice(0)]) wake();
     if (farewell && this.#client.writable) this.#client.write(encodeRefusal(farewell, 'FATAL'));
     this.#client.destroySoon();
     if (reason !== 'target-lost' && this.#target.writable) this.#target.write(frontend.terminate());
@@ -215,14 +227,20 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   }
 
   forward(permit: ForwardPermit): void {
-    this.#toTarget.push(permit.bytes);
+    this.#outbox.add(permit);
+  }
+
+  forwardWhen(permit: Promise<ForwardPermit>): Promise<void> | undefined {
+    this.#outbox.addWhen(permit);
+    if (this.#outbox.waiting < MOST_WAITING) return undefined;
+    return new Promise((resolve) => this.#outboxWaiters.push(resolve));
   }
 
   flushTarget(): void {
-    if (this.#toTarget.length === 0 || this.#over) return;
-    const buffers = this.#toTarget;
-    this.#toTarget = [];
-    if (!write(this.#target, buffers)) this.#client.pause();
+    if (this.#over) return;
+    const buffers = this.#outbox.take();
+    if (buffers.length > 0 && !write(this.#target, buffers)) this.#client.pause();
+    if (this.#outbox.waiting < MOST_WAITING) for (const wake of this.#outboxWaiters.splice(0)) wake();
   }
 
   async settled(): Promise<void> {

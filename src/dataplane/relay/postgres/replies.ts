@@ -166,7 +166,7 @@ export class Replies implements ScanSink {
     run.cut = refusal;
     const head = this.queue.first;
     if (head) head.silenced = true;
-    this.#host.emit(encodeRefusal(refusal));
+    this.#host.emit(encodeRefusal(refusal, 'ERROR'));
     this.#host.flush();
     this.#scanner.allow(Number.POSITIVE_INFINITY);
     this.#host.cancelTarget();
@@ -352,7 +352,7 @@ export class Replies implements ScanSink {
     if (!head.internal && !head.silenced) {
       this.#host.emit(
         head.refusal
-          ? encodeRefusal(head.refusal)
+          ? encodeRefusal(head.refusal, 'ERROR')
           : backend.errorResponse(this.#host.gateFields(message.fields, head.plan)),
       );
     }

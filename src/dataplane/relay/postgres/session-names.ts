@@ -12,6 +12,11 @@ import { expectation } from './expectation.ts';
 import { internalRows } from './internal-rows.ts';
 
 const CONTEXT_NAME = '__gatehouse_context';
+/** Statements whose meaning does not depend on names: they need no fresh answer, and some of them must be a transaction's first. */
+const NAMELESS: ReadonlySet<string> = new Set([
+  ...['begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback-to', 'prepare-transaction'],
+  ...['set', 'reset', 'show', 'discard', 'deallocate', 'listen', 'unlisten', 'notify', 'empty'],
+]);
 /** Plans kept per session; a session that sends more different texts starts anew. */
 const PLAN_CACHE = 2_000;
 
@@ -77,8 +82,10 @@ export class SessionNames {
 
   /** Plans a text; asks the target first when names may have changed. */
   plan(text: string): Planned | Promise<Planned> {
-    if (this.#stale) return this.#refresh().then(() => this.#planNow(text));
-    return this.#planNow(text);
+    if (!this.#stale) return this.#planNow(text);
+    const early = this.#make(text, this.view(), false);
+    if ('plan' in early && early.plan.statements.every(({ statement }) => NAMELESS.has(statement.verb))) return early;
+    return this.#refresh().then(() => this.#planNow(text));
   }
 
   #planNow(text: string): Planned | Promise<Planned> {
@@ -93,7 +100,7 @@ export class SessionNames {
     return planned;
   }
 
-  #make(text: string, view: View): Planned {
+  #make(text: string, view: View, keep = true): Planned {
     const { session } = this.#core;
     const started = performance.now();
     const planned = this.#options.planner.plan(
@@ -108,7 +115,7 @@ export class SessionNames {
       session.services.policy(),
     );
     session.services.metrics.observe('gatehouse_plan_seconds', (performance.now() - started) / 1000);
-    if ('plan' in planned && isLasting(planned.plan)) {
+    if (keep && 'plan' in planned && isLasting(planned.plan)) {
       if (this.#plans.size >= PLAN_CACHE) this.#plans.clear();
       this.#plans.set(text, planned.plan);
     }
