@@ -139,4 +139,6 @@ export interface SessionContext {
   readonly temporaryFunctions: readonly CatalogFunction[];
   readonly currentUser: string;
   readonly standardConformingStrings: boolean;
+  /** The session's open transaction has changed the catalog, so a snapshot read elsewhere does not show what it sees. */
+  readonly catalogUncertain?: boolean;
 }

@@ -1,7 +1,7 @@
 /**
  * A bare PostgreSQL relay that does nothing but analyse and substitute: for trying a corpus of statements against a real server
  * without the rest of the gateway. No identity, no policy but a fixed one, no record. Usage:
- *   node test/support/substitution-proxy.ts PORT postgres://user:password@host:port/database LABELS.json
+ *   node test/support/substitution-proxy.ts PORT postgres://user:password@host:port/database LABELS.json [permissive] [verbose]
  * LABELS.json: { "hidden": { "schema.table": ["column", …] }, "forbidden": ["schema.table", …] }; hidden columns become NULL.
  */
 import { readFileSync } from 'node:fs';
@@ -41,6 +41,7 @@ class World {
 
   static async read(url: string): Promise<CatalogSnapshot> {
     const client = new pg.Client({ connectionString: url });
+    client.on('error', () => undefined);
     await client.connect();
     try {
       return await readCatalog(
@@ -190,7 +191,7 @@ class Session {
       if (!this.#started || 'dcfp'.includes(type)) this.#server.write(frame);
       else this.#queue.push(Buffer.from(frame));
     }
-    void this.#work();
+    this.#work().catch(() => this.#client.destroy());
   }
 
   #serverData(chunk: Buffer): void {
@@ -202,7 +203,7 @@ class Session {
         if (!this.#started) {
           this.#started = true;
           this.#client.write(frame);
-          void this.#work();
+          this.#work().catch(() => this.#client.destroy());
           continue;
         }
         const done = this.#onReady;
@@ -289,7 +290,7 @@ class Session {
       return { refusal: refusalMessage(analysed.sqlstate, `gateway: ${analysed.why}: ${analysed.message}`) };
     for (const { action, resource } of analysed.statements.flatMap((statement) => statement.questions)) {
       const named = resource.type === 'Table' ? `${resource.schema}.${resource.table}` : resource.type;
-      if (action !== 'read' || world.forbidden.has(named))
+      if (!permissive && (action !== 'read' || world.forbidden.has(named)))
         return { refusal: refusalMessage('42501', `gateway: policy: ${action} ${named}`) };
     }
     const substituted = substitute(analysed, world.hidden, world.catalog);
@@ -297,7 +298,7 @@ class Session {
       return {
         refusal: refusalMessage(substituted.refusal.sqlstate ?? '42501', `gateway: ${substituted.refusal.message}`),
       };
-    if (process.env['SHOW']) console.log('→', substituted.text.slice(0, 2000));
+    if (verbose) console.log('→', substituted.text.slice(0, 2000));
     return { script: analysed, forwarded: substituted.text };
   }
 
@@ -324,6 +325,7 @@ class Session {
     this.#server.write(message('Q', text(judged.forwarded)));
     await ready;
     this.#follow(judged.script.statements);
+    if (judged.script.statements.some((statement) => statement.changesCatalog)) await this.#world.refresh();
   }
 
   async #extended(batch: readonly Buffer[], synced: boolean): Promise<void> {
@@ -390,14 +392,26 @@ function withoutDetail(frame: Buffer): Buffer {
   return message(String.fromCharCode(frame[0] ?? 0), Buffer.concat([...fields, Buffer.alloc(1)]));
 }
 
-const [port, url, labelFile] = process.argv.slice(2);
+/** `permissive`: no policy at all, masking stands alone. `verbose`: print what is forwarded. */
+const [port, url, labelFile, ...options] = process.argv.slice(2);
+const permissive = options.includes('permissive');
+const verbose = options.includes('verbose');
 if (!port || !url || !labelFile) throw new Error('usage: substitution-proxy.ts PORT URL LABELS.json');
 const labels: Labels = JSON.parse(readFileSync(labelFile, 'utf8'));
 const world = await World.open(url, labels);
 const target = new URL(url);
 createServer((client) => {
-  const server = connect(Number(target.port), target.hostname);
-  new Session(client, server, world);
+  client.pause();
+  // Without a policy the corpus changes the catalog, and its runner puts the old one back.
+  const fresh = permissive ? world.refresh() : Promise.resolve();
+  fresh.then(
+    () => {
+      const server = connect(Number(target.port), target.hostname);
+      new Session(client, server, world);
+      client.resume();
+    },
+    () => client.destroy(),
+  );
 }).listen(Number(port), '127.0.0.1', () =>
   console.log(`listening on ${port}; ${world.hidden.size} relations with hidden columns`),
 );

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { CatalogFunction, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
-import type { OpaqueStatement, Script, SqlStatement } from '../../../model/statement.ts';
+import type { CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../../../model/statement.ts';
 import { StatementError } from './errors.ts';
 import { Facts } from './facts.ts';
+import { fingerprint } from './fingerprint.ts';
 import { Grammar } from './grammar.ts';
 import { Tokens } from './lexer.ts';
 import { Names } from './names.ts';
 import { nesting } from './nesting.ts';
+import { sqlOfBlock } from './plpgsql.ts';
 import { type Inner, Reader } from './reader.ts';
 import { type Outline, readStatement, type SessionObjects } from './statements.ts';
 import { as, number, part, type Tree, tagged } from './tree.ts';
@@ -34,6 +36,9 @@ export interface AnalyserLimits {
   readonly maxDepth?: number;
 }
 
+/** What a PL/pgSQL block may hold: statements that change no names. */
+const BLOCK_STATEMENTS = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+
 /** How deep functions may call functions before their reading is given up. */
 const MAX_FUNCTION_DEPTH = 16;
 
@@ -43,7 +48,7 @@ export async function createAnalyser(limits: AnalyserLimits = {}): Promise<State
   if (!(maxBytes > 0) || !(maxDepth > 0)) {
     throw new StatementError('ERR_STATEMENT_BAD_LIMIT', 'Limits of a statement must be positive numbers.');
   }
-  return new PostgresAnalyser(await Grammar.load(), maxBytes, maxDepth);
+  return new PostgresAnalyser(await Grammar.load(), await Grammar.load(), maxBytes, maxDepth);
 }
 
 /** The grammar behind an analyser made by `createAnalyser`, for what else reads SQL in this room. */
@@ -53,11 +58,14 @@ export function grammarOf(analyser: StatementAnalyser): PostgresAnalyser | undef
 
 export class PostgresAnalyser implements StatementAnalyser {
   readonly grammar: Grammar;
+  /** PL/pgSQL has a parser of its own, which gets an instance of its own. */
+  readonly #procedural: Grammar;
   readonly #maxBytes: number;
   readonly #maxDepth: number;
 
-  constructor(grammar: Grammar, maxBytes: number, maxDepth: number) {
+  constructor(grammar: Grammar, procedural: Grammar, maxBytes: number, maxDepth: number) {
     this.grammar = grammar;
+    this.#procedural = procedural;
     this.#maxBytes = maxBytes;
     this.#maxDepth = maxDepth;
   }
@@ -150,66 +158,83 @@ export class PostgresAnalyser implements StatementAnalyser {
     const inner = this.#inner(names, world, new Set());
     const reader = new Reader({ facts, names, connection: world.connection, inner, tokens });
     const outline = readStatement(part(raw, 'stmt'), reader, objects);
-    return finished(facts, outline, own, start, end, this.#fingerprint(own));
-  }
-
-  #fingerprint(text: string): string {
-    return createHash('sha256')
-      .update(this.grammar.normalise(text) ?? text)
-      .digest('hex');
+    return finished(facts, outline, own, start, end, fingerprint(tokens, start, end));
   }
 
   /** Judges SQL behind function names and inside strings with the names of this moment. */
   #inner(names: Names, world: World, running: ReadonlySet<number>): Inner {
-    const readAll = (
-      nodes: readonly unknown[],
-      scope: Names,
-      outer: Facts,
-      within: ReadonlySet<number>,
-      onlyReads: boolean,
-    ): boolean => {
-      for (const node of nodes) {
-        const facts = new Facts();
-        const reader = new Reader({
-          facts,
-          names: scope,
-          connection: world.connection,
-          inner: this.#inner(scope, world, within),
-          tokens: undefined,
-        });
-        readStatement(node, reader, NO_OBJECTS);
-        if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return false;
-        if (onlyReads && tagged(node)?.[0] !== 'SelectStmt') return false;
-        outer.include(facts);
-        outer.hazards.push(...functionReads(facts));
-      }
-      return true;
-    };
+    const within = new Set(running).add(-1 - running.size);
+    const tooDeep = running.size >= MAX_FUNCTION_DEPTH;
     return {
-      body: (fn: CatalogFunction, facts: Facts): boolean => {
+      meansTheSame: (prepared) => this.#meansTheSame(prepared, names, world),
+      body: (fn, facts) => {
         if (running.has(fn.oid)) return true;
-        if (running.size >= MAX_FUNCTION_DEPTH) return false;
-        const nodes = this.#bodyStatements(fn.source ?? '');
+        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '');
         if (!nodes) return false;
         const scope = fn.searchPath ? names.under(fn.searchPath) : names;
-        return readAll(nodes, scope, facts, new Set(running).add(fn.oid), false);
+        const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid));
+        if (read?.changesContext) names.setPath(undefined, false);
+        return included(read, facts);
       },
-      sql: (text: string, facts: Facts): boolean => {
-        if (running.size >= MAX_FUNCTION_DEPTH) return false;
-        const parsed = this.grammar.parse(text);
-        if (!parsed.ok || text.includes('\0')) return false;
-        return readAll(
-          parsed.statements.map((raw) => part(raw, 'stmt')),
+      sql: (text, facts) => {
+        const nodes = tooDeep ? undefined : this.#bodyStatements(text);
+        if (!nodes?.every((node) => tagged(node)?.[0] === 'SelectStmt')) return false;
+        return included(this.#readInside(nodes, names, world, within), facts);
+      },
+      block: (source, facts) => {
+        const queries = tooDeep ? undefined : this.#blockQueries(source);
+        const nodes = queries?.map((query) => this.#bodyStatements(query));
+        if (!nodes?.every((some) => some?.every((node) => BLOCK_STATEMENTS.has(tagged(node)?.[0] ?? '')))) return false;
+        const read = this.#readInside(
+          nodes.flatMap((some) => some ?? []),
           names,
-          facts,
-          new Set(running).add(-1 - running.size),
-          true,
+          world,
+          within,
         );
+        // The order in which a block changes names is not followed.
+        if (read?.changesContext) return false;
+        return included(read, facts);
       },
     };
   }
 
+  #meansTheSame(prepared: SqlStatement, names: Names, world: World): boolean {
+    const nodes = this.#bodyStatements(prepared.text);
+    // What the protocol's Parse message prepared is the statement itself, without PREPARE around it.
+    const now = nodes && this.#readInside(nodes, names, world, new Set([-1]));
+    if (!now) return false;
+    const relations = (sites: readonly RelationSite[]): string => sites.map((site) => site.relation).join();
+    const sitesNow = now.finishedSites();
+    return (
+      relations(sitesNow) === relations(prepared.sites) &&
+      questionSet(now.questions) === questionSet(prepared.questions)
+    );
+  }
+
+  /** Reads statements that have no place in the text; undefined when one of them is not understood. */
+  #readInside(nodes: readonly unknown[], names: Names, world: World, running: ReadonlySet<number>): Facts | undefined {
+    const all = new Facts();
+    for (const node of nodes) {
+      const facts = new Facts();
+      const inner = this.#inner(names, world, running);
+      const reader = new Reader({ facts, names, connection: world.connection, inner, tokens: undefined });
+      readStatement(node, reader, NO_OBJECTS);
+      if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
+      all.include(facts);
+      all.hazards.push(...functionReads(facts));
+    }
+    return all;
+  }
+
+  #blockQueries(source: string): readonly string[] | undefined {
+    let quote = '$block$';
+    for (let attempt = 0; source.includes(quote.slice(0, -1)); attempt++) quote = `$block${attempt}$`;
+    const tree = this.#procedural.parsePlpgsql(`DO LANGUAGE plpgsql ${quote}${source}${quote}`);
+    return tree === undefined ? undefined : sqlOfBlock(tree);
+  }
+
   #bodyStatements(source: string): readonly unknown[] | undefined {
+    if (source.includes('\0') || source.length > this.#maxBytes) return undefined;
     if (nesting(new Tokens(Buffer.from(source, 'utf8'))) > this.#maxDepth) return undefined;
     if (/^\s*(BEGIN\s+ATOMIC|RETURN)\b/i.test(source)) {
       const parsed = this.grammar.parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${source}`);
@@ -241,6 +266,18 @@ function bodyParts(body: unknown): readonly unknown[] {
     ];
   }
   return [body];
+}
+
+function questionSet(questions: readonly AccessQuestion[]): string {
+  return questions
+    .map(({ action, resource }) => JSON.stringify([action, resource]))
+    .sort()
+    .join();
+}
+
+function included(inner: Facts | undefined, outer: Facts): boolean {
+  if (inner) outer.include(inner);
+  return inner !== undefined;
 }
 
 /** What a function or a query in a string reads is seen by the statement as it really is. */

@@ -4,7 +4,11 @@
  */
 export type BuiltInRule =
   /** Runs SQL text given in its arguments: constant text is judged like a statement, anything else cannot be masked. */
-  | { readonly kind: 'runs-sql'; readonly why: string }
+  | {
+      readonly kind: 'runs-sql';
+      readonly why: string /** Where the SQL stands among the arguments. */;
+      readonly at: readonly number[];
+    }
   /** Prints a relation named in its first argument. */
   | { readonly kind: 'prints-relation'; readonly why: string }
   /** Shows data, files or statements past every relation name: refused when anything is hidden. */
@@ -17,16 +21,20 @@ export type BuiltInRule =
   | { readonly kind: 'sequence'; readonly why: string };
 
 const rules: Record<string, BuiltInRule> = {};
-function define(kind: BuiltInRule['kind'], why: string, names: string): void {
+function define(kind: Exclude<BuiltInRule['kind'], 'runs-sql'>, why: string, names: string): void {
   for (const name of names.split(/\s+/).filter(Boolean)) rules[name] = { kind, why };
 }
+function defineRunsSql(at: readonly number[], names: string): void {
+  for (const name of names.split(' '))
+    rules[name] = { kind: 'runs-sql', why: 'runs SQL text given as an argument', at };
+}
 
-define(
-  'runs-sql',
-  'runs SQL text given as an argument',
-  `query_to_xml query_to_xmlschema query_to_xml_and_xmlschema ts_stat
-   crosstab crosstab2 crosstab3 crosstab4 crosstabn crosstab_hash`,
+defineRunsSql(
+  [0],
+  'query_to_xml query_to_xmlschema query_to_xml_and_xmlschema ts_stat crosstab2 crosstab3 crosstab4 crosstabn',
 );
+// crosstab(text, int) is the old form: its second argument is a number.
+defineRunsSql([0, 1], 'crosstab crosstab_hash');
 define('prints-relation', 'prints a whole relation', 'table_to_xml table_to_xmlschema table_to_xml_and_xmlschema');
 define(
   'reads-around',

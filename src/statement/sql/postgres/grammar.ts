@@ -8,7 +8,6 @@ interface GrammarModule {
   _free(pointer: number): void;
   _wasm_parse_query_raw(text: number): number;
   _wasm_free_parse_result(result: number): void;
-  _wasm_normalize_query(text: number): number;
   _wasm_parse_plpgsql(text: number): number;
   _wasm_free_string(text: number): void;
   lengthBytesUTF8(text: string): number;
@@ -69,11 +68,6 @@ export class Grammar {
   parse(text: string): Parsed {
     const parsed = this.#guarded((grammar) => parseWith(grammar, text));
     return parsed ?? { ok: false, syntax: false, message: 'The SQL parser failed on this statement.' };
-  }
-
-  /** The text with its literals replaced by parameters; undefined when that cannot be done. */
-  normalise(text: string): string | undefined {
-    return this.#guarded((grammar) => stringFrom(grammar, text, (pointer) => grammar._wasm_normalize_query(pointer)));
   }
 
   /** The PL/pgSQL tree of a CREATE FUNCTION or DO statement; undefined when it cannot be parsed. */

@@ -68,7 +68,7 @@ class Tracer {
   view(relation: CatalogRelation): ViewLineage {
     const known = this.#done.get(relation.oid);
     if (known) return known;
-    if (this.#running.has(relation.oid)) return unknownView(relation, new Set());
+    if (this.#running.has(relation.oid)) return this.#unknown(relation);
     this.#running.add(relation.oid);
     const lineage = this.#trace(relation);
     this.#running.delete(relation.oid);
@@ -78,19 +78,19 @@ class Tracer {
 
   #trace(view: CatalogRelation): ViewLineage {
     const analyser = this.#analyser;
-    if (view.definition === undefined || !analyser) return unknownView(view, new Set());
+    if (view.definition === undefined || !analyser) return this.#unknown(view);
     const script = analyser.analyse(view.definition, {
       catalog: this.#catalog,
       session: DEFINITION_SESSION,
       connection: this.#catalog.connection,
       objects: { prepared: () => undefined, cursor: () => undefined },
     });
-    if ('kind' in script || script.statements.length !== 1) return unknownView(view, new Set());
+    if ('kind' in script || script.statements.length !== 1) return this.#unknown(view);
     const read = this.#baseRelations(
       script.statements.flatMap((statement) => statement.sites.map((site) => site.relation)),
     );
     const hazards = script.statements.flatMap((statement) => statement.hazards);
-    if (hazards.some((hazard) => hazard.applies !== 'hidden-here')) return unknownView(view, read.relations);
+    if (hazards.some((hazard) => hazard.applies !== 'hidden-here')) return this.#unknown(view, read.relations);
     // A function that reads relations by itself: its columns may stand anywhere.
     const everywhere = new Set<BaseColumn>();
     for (const site of script.statements.flatMap((statement) => statement.sites)) {
@@ -111,6 +111,11 @@ class Tracer {
       columns.set(column.name, origin);
     });
     return { columns, relations: read.relations, unknown: read.unknown };
+  }
+
+  #unknown(view: CatalogRelation, read: ReadonlySet<Oid> = new Set()): ViewLineage {
+    const relations = new Set([...read, ...this.#baseRelations(view.reads ?? []).relations]);
+    return { columns: new Map(view.columns.map((column) => [column.name, NOTHING])), relations, unknown: true };
   }
 
   #outputs(definition: string, analyser: PostgresAnalyser): readonly OutputColumn[] | undefined {
@@ -359,8 +364,4 @@ function union(origins: readonly Origin[]): Origin {
   const all = new Set<BaseColumn>();
   for (const origin of origins) for (const item of origin) all.add(item);
   return all;
-}
-
-function unknownView(view: CatalogRelation, relations: ReadonlySet<Oid>): ViewLineage {
-  return { columns: new Map(view.columns.map((column) => [column.name, NOTHING])), relations, unknown: true };
 }

@@ -39,6 +39,10 @@ interface State {
   /** `schema\0name` */
   added: ReadonlySet<string>;
   dropped: ReadonlySet<string>;
+  /** Temporary relations made ON COMMIT DROP. */
+  leaving: ReadonlySet<string>;
+  /** Temporary relations may have gone with a transaction: an unqualified name may mean something else. */
+  temporaryUncertain: boolean;
   /** Something happened to the catalog that is not followed by name. */
   catalogUncertain: boolean;
   /** A path set with SET LOCAL ends with the transaction; this one holds afterwards. */
@@ -67,7 +71,9 @@ export class Names {
       temporaryDropped: new Set(),
       added: new Set(),
       dropped: new Set(),
-      catalogUncertain: false,
+      leaving: new Set(),
+      temporaryUncertain: false,
+      catalogUncertain: session.catalogUncertain === true,
       afterTransaction: undefined,
     };
   }
@@ -94,7 +100,9 @@ export class Names {
   resolve(wanted: RelationName): Resolved {
     if (wanted.catalog !== undefined && wanted.catalog !== this.catalog.database) return { kind: 'other-database' };
     if (wanted.schema !== undefined) return this.#inSchema(wanted.schema, wanted.name) ?? { kind: 'undefined' };
-    if (this.hasTemporary(wanted.name)) return { kind: 'temporary', name: wanted.name };
+    if (this.hasTemporary(wanted.name)) {
+      return this.#state.temporaryUncertain ? { kind: 'unknown-path' } : { kind: 'temporary', name: wanted.name };
+    }
     const path = this.#state.path;
     if (!path) {
       return wanted.name.startsWith('pg_')
@@ -139,9 +147,13 @@ export class Names {
 
   // What statements do to names.
 
-  addTemporary(name: string): void {
-    const { temporaryAdded, temporaryDropped } = this.#state;
-    this.#change({ temporaryAdded: withItem(temporaryAdded, name), temporaryDropped: without(temporaryDropped, name) });
+  addTemporary(name: string, dropsOnCommit = false): void {
+    const { temporaryAdded, temporaryDropped, leaving } = this.#state;
+    this.#change({
+      leaving: dropsOnCommit ? withItem(leaving, name) : without(leaving, name),
+      temporaryAdded: withItem(temporaryAdded, name),
+      temporaryDropped: without(temporaryDropped, name),
+    });
   }
 
   dropTemporary(name: string): void {
@@ -179,24 +191,28 @@ export class Names {
   }
 
   commit(): void {
-    if (this.#state.afterTransaction !== undefined) {
-      this.#change({ path: this.#state.afterTransaction, afterTransaction: undefined });
-    } else if (!this.#atBegin) {
-      // A SET LOCAL sent before this script may end here.
-      this.#change({ path: undefined });
-    }
+    const begunHere = this.#atBegin !== undefined;
+    const { afterTransaction, path, leaving } = this.#state;
+    for (const name of leaving) this.dropTemporary(name);
+    // A SET LOCAL or a temporary table ON COMMIT DROP sent before this script may end here.
+    this.#change({
+      path: afterTransaction ?? (begunHere ? path : undefined),
+      afterTransaction: undefined,
+      leaving: new Set(),
+      temporaryUncertain: this.#state.temporaryUncertain || !begunHere,
+    });
     this.#atBegin = undefined;
   }
 
   rollback(): void {
     if (this.#atBegin) this.#state = this.#atBegin;
-    else this.#change({ path: undefined, catalogUncertain: true });
+    else this.#change({ path: undefined, temporaryUncertain: true, added: new Set(), dropped: new Set() });
     this.#atBegin = undefined;
   }
 
   /** ROLLBACK TO: how far back it goes is not followed. */
   rollbackToSavepoint(): void {
-    this.#change({ path: undefined, catalogUncertain: true });
+    this.#change({ path: undefined, temporaryUncertain: true, added: new Set(), dropped: new Set() });
   }
 
   #change(part: Partial<State>): void {

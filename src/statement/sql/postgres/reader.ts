@@ -1,4 +1,6 @@
+import type { Action } from '../../../model/access.ts';
 import type { CatalogFunction } from '../../../model/catalog.ts';
+import type { SqlStatement } from '../../../model/statement.ts';
 import { type BuiltInRule, builtInRule } from './built-ins.ts';
 import type { Facts, SiteDraft } from './facts.ts';
 import type { Tokens } from './lexer.ts';
@@ -38,6 +40,13 @@ export interface Inner {
   body(fn: CatalogFunction, facts: Facts): boolean;
   /** Judges SQL text that a built-in runs; false when it cannot be understood. */
   sql(text: string, facts: Facts): boolean;
+  /** Judges a PL/pgSQL block; false when it can run SQL that is not written in it. */
+  block(source: string, facts: Facts): boolean;
+  /**
+   * Whether a prepared statement's names still mean what they did: the server looks them up again when search_path or a relation
+   * changes. https://www.postgresql.org/docs/current/sql-prepare.html
+   */
+  meansTheSame(prepared: SqlStatement): boolean;
 }
 
 export interface ReaderOptions {
@@ -58,14 +67,14 @@ export class Reader {
   readonly names: Names;
   readonly connection: string;
   readonly tokens: Tokens | undefined;
-  readonly #inner: Inner;
+  readonly inner: Inner;
 
   constructor(options: ReaderOptions) {
     this.facts = options.facts;
     this.names = options.names;
     this.connection = options.connection;
     this.tokens = options.tokens;
-    this.#inner = options.inner;
+    this.inner = options.inner;
   }
 
   visit(value: unknown, scope: Scope): void {
@@ -78,6 +87,7 @@ export class Reader {
     if (node) this.#node(node[0], node[1], scope);
     else if (typeof part(value, 'relname') === 'string') this.read(value, scope);
     else if (typeof part(value, 'limitOption') === 'string') this.#select(value, scope);
+    else if (Array.isArray(part(value, 'funcname'))) this.#node('FuncCall', value, scope);
     else this.fields(value, scope);
   }
 
@@ -254,7 +264,7 @@ export class Reader {
     const alias = child(rangeVar, 'alias');
     this.facts.raise('read');
     if (this.#isCte(name, scope.ctes)) return;
-    const resolved = this.#resolve(name, location(rangeVar));
+    const resolved = this.#resolve(name, location(rangeVar), 'read');
     const correlationName = text(alias, 'aliasname') ?? name.name;
     if (resolved?.kind === 'system') {
       this.#system(resolved.name, correlationName, scope.level);
@@ -342,7 +352,7 @@ export class Reader {
   write(rangeVar: Tree | undefined, action: 'write' | 'define' | 'read'): SiteDraft | undefined {
     if (!rangeVar) return undefined;
     const name = relationName(rangeVar);
-    const resolved = this.#resolve(name, location(rangeVar));
+    const resolved = this.#resolve(name, location(rangeVar), action);
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
       return undefined;
@@ -383,7 +393,7 @@ export class Reader {
     return { type: 'Table', connection: this.connection, schema, table, labels: [] } as const;
   }
 
-  #resolve(name: RelationName, offset: number) {
+  #resolve(name: RelationName, offset: number, action: Action) {
     const resolved = this.names.resolve(name);
     const shown = [name.catalog, name.schema, name.name].filter((part) => part !== undefined).join('.');
     const position = this.tokens ? { position: characterPosition(this.tokens.bytes, offset) } : {};
@@ -395,6 +405,13 @@ export class Reader {
       });
     }
     if (resolved.kind === 'undefined') {
+      if (this.names.catalogUncertain) {
+        const schema = name.schema ?? this.names.creationSchema();
+        this.facts.ask(
+          action,
+          schema === undefined ? { type: 'Connection', connection: this.connection } : this.#table(schema, name.name),
+        );
+      }
       this.facts.hazards.push({
         code: 'undefined-relation',
         message: `relation "${shown}" does not exist`,
@@ -646,18 +663,25 @@ export class Reader {
       return;
     }
     if (fn.kind !== 'aggregate' && (fn.language === 'c' || fn.language === 'internal')) return;
-    if (fn.language === 'sql' && fn.source !== undefined && this.#inner.body(fn, this.facts)) return;
+    if (fn.language === 'sql' && fn.source !== undefined && this.inner.body(fn, this.facts)) return;
     this.#opaqueFunction(fn);
   }
 
   #opaqueFunction(fn: CatalogFunction): void {
     this.facts.raise('change');
+    this.runsCode();
     this.facts.ask('call', { type: 'Function', connection: this.connection, schema: fn.schema, name: fn.name });
     this.facts.hazards.push({
       code: 'opaque-function',
       message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data. Ask for access to the unmasked data.`,
       applies: 'hidden-anywhere',
     });
+  }
+
+  /** Code that nobody read may have changed any setting. */
+  runsCode(): void {
+    this.facts.changesContext = true;
+    this.names.setPath(undefined, false);
   }
 
   #builtIn(name: string, rule: BuiltInRule, args: readonly unknown[]): void {
@@ -688,17 +712,16 @@ export class Reader {
         return;
       case 'prints-relation': {
         const relation = constant(args[0]);
-        const understood = typeof relation === 'string' && this.#inner.sql(`TABLE ${relation}`, this.facts);
+        const understood = typeof relation === 'string' && this.inner.sql(`TABLE ${relation}`, this.facts);
         if (!understood) hazard('dynamic-sql');
         return;
       }
       case 'runs-sql': {
-        const texts = args
-          .map(constant)
-          .filter((value): value is string => typeof value === 'string' && /\s/.test(value.trim()));
-        const allConstant = args.every((value) => constant(value) !== undefined);
-        const understood =
-          allConstant && texts.length > 0 && texts.every((value) => this.#inner.sql(value, this.facts));
+        const texts = rule.at.filter((index) => index < args.length).map((index) => args[index]);
+        const understood = texts.every((argument) => {
+          const sql = constant(argument);
+          return isNumber(argument) || (typeof sql === 'string' && this.inner.sql(sql, this.facts));
+        });
         if (!understood) hazard('dynamic-sql');
         return;
       }
@@ -756,7 +779,6 @@ export class Reader {
 
   #setConfig(args: readonly unknown[]): void {
     const name = constant(args[0]);
-    const value = constant(args[1]);
     this.facts.changesContext = true;
     if (typeof name !== 'string') {
       this.#computedSetting();
@@ -766,9 +788,29 @@ export class Reader {
       return;
     }
     this.setting(name, true);
-    if (name.toLowerCase() !== 'search_path') return;
-    const local = constant(args[2]) !== 'false';
-    this.names.setPath(typeof value === 'string' ? searchPathOf(value) : undefined, local);
+    // Whether and how often a call runs is known only for the plainest query; `plainSetConfig` follows those.
+    if (name.toLowerCase() === 'search_path') this.names.setPath(undefined, false);
+  }
+
+  /** `SELECT set_config('search_path', 'a, b', false)` and nothing else: as good as SET. */
+  plainSetConfig(select: Tree, before: readonly string[] | undefined): void {
+    const plain = Object.keys(select).every((key) => ['targetList', 'limitOption', 'op'].includes(key));
+    const calls = list(select, 'targetList').map((item) => as(part(as(item, 'ResTarget'), 'val'), 'FuncCall'));
+    const [call] = calls;
+    if (!plain || calls.length !== 1 || !call) return;
+    const name = words(list(call, 'funcname'));
+    const [setting, value, local] = list(call, 'args').map(constant);
+    if (name[name.length - 1] !== 'set_config' || setting?.toLowerCase() !== 'search_path' || typeof value !== 'string')
+      return;
+    if (
+      name.length > 1
+        ? name[0] !== 'pg_catalog'
+        : this.#candidates('set_config', undefined).some((fn) => fn.schema !== 'pg_catalog')
+    )
+      return;
+    if (local !== 'true' && local !== 'false') return;
+    this.names.setPath(before, false);
+    this.names.setPath(searchPathOf(value), local === 'true');
   }
 
   /** A setting that is changed; `hidden-anywhere` for those that change who the session is. */
@@ -799,6 +841,10 @@ const UNGROUPABLE = new Set(['json', 'xml', 'point', 'box', 'polygon', 'path', '
 function seeWhole(site: SiteDraft): void {
   if (site.form === 'target') site.rawAll = true;
   else site.all = true;
+}
+
+function isNumber(value: unknown): boolean {
+  return child(as(value, 'A_Const'), 'ival') !== undefined;
 }
 
 function hasColumn(site: SiteDraft, name: string): boolean {

@@ -40,6 +40,19 @@ export function readStatement(node: unknown, reader: Reader, objects: SessionObj
   return outline;
 }
 
+/** Definitions that cannot lead to hidden columns by themselves: functions are judged when they are called. */
+const INNOCENT_DEFINITIONS = new Set([
+  'CreateSchemaStmt',
+  'CreateEnumStmt',
+  'CompositeTypeStmt',
+  'CreateRangeStmt',
+  'AlterEnumStmt',
+  'CreateFunctionStmt',
+  'AlterFunctionStmt',
+  'CommentStmt',
+  'CheckPointStmt',
+]);
+
 class StatementReader {
   readonly #reader: Reader;
   readonly #facts: Facts;
@@ -138,6 +151,7 @@ class StatementReader {
         return;
       case 'define':
         this.#define(body);
+        if (!INNOCENT_DEFINITIONS.has(tag) || list(body, 'schemaElts').length > 0) this.#outOfSight();
         return;
       case 'call':
         this.#reader.visit(part(body, 'funccall'), OUTERMOST);
@@ -145,8 +159,7 @@ class StatementReader {
         this.#outline.returnsRows = true;
         return;
       case 'do':
-        this.#facts.ask('call', this.#function('do'));
-        this.#dynamic('A DO block');
+        this.#block(body);
         return;
       case 'exec':
         this.#facts.ask('exec', this.#connection());
@@ -170,10 +183,27 @@ class StatementReader {
     });
   }
 
+  /** A block whose SQL stands in it is judged as that SQL; any other needs policy's `call` as well. */
+  #block(body: Tree): void {
+    const options = new Map(
+      list(body, 'args').map((item) => {
+        const option = as(item, 'DefElem');
+        return [text(option, 'defname'), text(as(part(option, 'arg'), 'String'), 'sval')] as const;
+      }),
+    );
+    const source = options.get('as');
+    const plpgsql = (options.get('language') ?? 'plpgsql') === 'plpgsql';
+    if (plpgsql && source !== undefined && this.#reader.inner.block(source, this.#facts)) return;
+    this.#facts.ask('call', this.#function('do'));
+    this.#dynamic('A DO block');
+  }
+
   // Queries.
 
   #query(tag: string, body: Tree): void {
+    const path = this.#reader.names.path;
     this.#reader.visit({ [tag]: body }, OUTERMOST);
+    if (tag === 'SelectStmt') this.#reader.plainSetConfig(body, path);
     const outline = this.#outline;
     if (tag !== 'SelectStmt') {
       outline.returnsRows = child(body, 'returningClause') !== undefined || list(body, 'returningList').length > 0;
@@ -345,7 +375,9 @@ class StatementReader {
     this.#named('prepared-statement', 'use', name);
     this.#reader.visit(part(body, 'params'), OUTERMOST);
     const statement = this.#objects.prepared(name);
-    if (statement) this.#runs(statement);
+    if (statement && this.#reader.inner.meansTheSame(statement)) this.#runs(statement);
+    else if (statement)
+      this.#missing(`cached plan of "${name}" depends on names that have changed; prepare it again`, '0A000');
     else this.#missing(`prepared statement "${name}" does not exist`, '26000');
   }
 
@@ -369,6 +401,7 @@ class StatementReader {
     for (const { position: _, ...hazard } of statement.hazards) this.#facts.hazards.push(hazard);
     this.#facts.raise(statement.effect);
     this.#facts.changesCatalog ||= statement.changesCatalog;
+    if (statement.changesContext) this.#reader.runsCode();
     // PREPARE and DECLARE return nothing themselves; what they name usually does.
     this.#outline.returnsRows = true;
     this.#outline.hasWhere = statement.hasWhere;
@@ -377,12 +410,12 @@ class StatementReader {
   // Definitions.
 
   /** A relation that comes into being: only in the session, or in the catalog. */
-  #create(rangeVar: Tree | undefined): void {
+  #create(rangeVar: Tree | undefined, onCommit?: string): void {
     const name = relationName(rangeVar ?? {});
     const names = this.#reader.names;
     if (isTemporary(rangeVar, name, names.session.temporarySchema)) {
       this.#facts.changesContext = true;
-      names.addTemporary(name.name);
+      names.addTemporary(name.name, onCommit === 'ONCOMMIT_DROP');
       return;
     }
     this.#facts.raise('change');
@@ -401,11 +434,11 @@ class StatementReader {
   }
 
   #createTable(body: Tree): void {
-    for (const parent of list(body, 'inhRelations')) this.#reader.write(as(parent, 'RangeVar'), 'define');
+    for (const parent of list(body, 'inhRelations')) this.#defineOn(as(parent, 'RangeVar'));
     for (const element of list(body, 'tableElts')) this.#element(element);
     this.#reader.visit(part(body, 'partspec'), OUTERMOST);
     this.#reader.visit(part(body, 'partbound'), OUTERMOST);
-    this.#create(child(body, 'relation'));
+    this.#create(child(body, 'relation'), text(body, 'oncommit'));
   }
 
   /** Column definitions and constraints: expressions are read, relations they mention give no data. */
@@ -423,7 +456,7 @@ class StatementReader {
     const into = child(body, 'into');
     this.#nested(part(body, 'query'));
     this.#outline.returnsRows = false;
-    this.#create(child(into, 'rel'));
+    this.#create(child(into, 'rel'), text(into, 'onCommit'));
   }
 
   #createView(body: Tree): void {
@@ -431,7 +464,7 @@ class StatementReader {
     this.#nested(part(body, 'query'));
     this.#outline.returnsRows = false;
     const replaced = flag(body, 'replace') ? this.#reader.names.resolve(relationName(view ?? {})) : undefined;
-    if (replaced?.kind === 'relation') this.#reader.write(view, 'define');
+    if (replaced?.kind === 'relation') this.#defineOn(view);
     this.#create(view);
   }
 
@@ -519,7 +552,7 @@ class StatementReader {
       this.#define(body);
       return;
     }
-    this.#reader.write(relation, 'define');
+    this.#defineOn(relation);
     this.#facts.changesContext = true;
     for (const key in body) {
       if (!['relation', 'table', 'sequence'].includes(key)) this.#expressions(body[key]);
@@ -535,6 +568,21 @@ class StatementReader {
       names.dropTemporary(name.name);
       names.addTemporary(text(body, 'newname') ?? name.name);
     }
+  }
+
+  /**
+   * Indexes, generated columns, rules, new column types and the like work on the raw columns, and error messages, statistics or new
+   * columns show what they find.
+   */
+  #defineOn(relation: Tree | undefined): void {
+    const draft = this.#reader.write(relation, 'define');
+    if (!draft) return;
+    this.#facts.hazards.push({
+      code: 'defines-on-masked',
+      message: `The definition of ${draft.relation.schema}.${draft.relation.name} works on columns that are masked for you. Ask for access to the unmasked data.`,
+      applies: 'hidden-here',
+      relations: [draft.relation.oid],
+    });
   }
 
   /** Expressions inside a definition; relations and columns that it merely names give no data. */
@@ -566,6 +614,14 @@ class StatementReader {
     this.#facts.ask('define', this.#definedIn(body));
     this.#reader.names.becomeUncertain();
     this.#expressions(body);
+  }
+
+  #outOfSight(): void {
+    this.#facts.hazards.push({
+      code: 'defines-out-of-sight',
+      message: 'This definition could open a way around masked columns. Ask for access to the unmasked data.',
+      applies: 'hidden-anywhere',
+    });
   }
 
   #definedIn(body: Tree) {
