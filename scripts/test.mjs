@@ -15,7 +15,13 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 /** Minutes are a watchdog's, generous for a slow machine with two cores; together they stay below 25 for what usually runs. */
 const steps = [
-  { name: 'format and lint', group: 'check', program: bin('biome'), arguments: ['ci', '--diagnostic-level=warn', '.'], minutes: 2 },
+  {
+    name: 'format and lint',
+    group: 'check',
+    program: bin('biome'),
+    arguments: ['ci', '--diagnostic-level=warn', '.'],
+    minutes: 2,
+  },
   { name: 'types', group: 'check', program: bin('tsc'), arguments: ['--noEmit'], minutes: 3 },
   {
     name: 'unit and architecture tests',
