@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import fc from 'fast-check';
 import { createSigner } from '../../../../src/ledger/signer.ts';
 import {
   bundlePath,
@@ -216,6 +217,47 @@ test('each of many bits, flipped anywhere in the public tree, is found', async (
       assert.notDeepEqual(await codes(disk), [], `${path} byte ${at}`);
     }
   }
+});
+
+test('whatever a file is replaced by, cut to or grown by, the verdict is a finding with a code and never an exception', async () => {
+  const paths = [...good.files.keys()].filter((path) => path === 'checkpoint' || path.startsWith('tile/'));
+  const rubbish = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.string({ unit: 'binary', maxLength: 200 }).map((one) => Buffer.from(one)),
+    fc.constantFrom('[', '{"a":', '\n').map((one) => Buffer.from(one.repeat(30_000))),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...paths),
+      rubbish,
+      fc.constantFrom('replace', 'cut', 'grow'),
+      async (path, bytes, how) => {
+        const disk = good.clone();
+        const old = disk.files.get(path) as Buffer;
+        const changed =
+          how === 'replace'
+            ? bytes
+            : how === 'cut'
+              ? old.subarray(0, bytes.length % old.length)
+              : Buffer.concat([old, bytes]);
+        if (old.equals(changed)) return;
+        disk.files.set(path, Buffer.from(changed));
+        const verdict = await verifyLog(new MemoryStorage(disk), { vkey, origin: ORIGIN });
+        assert.equal(verdict.ok, false, `${how} ${path}`);
+        assert.ok(
+          verdict.problems.every(({ code, message }) => code.startsWith('ERR_VERIFY_') && message.endsWith('.')),
+        );
+      },
+    ),
+    { numRuns: 150 },
+  );
+  const disk = good.clone();
+  const deep = [Buffer.from('['.repeat(65_000)), Buffer.from(`${'['.repeat(30_000)}${']'.repeat(30_000)}`)];
+  const leaves = deep.map(leafHash);
+  disk.files.set(bundlePath({ index: 0, width: 2 }), encodeBundle(deep));
+  disk.files.set(tilePath(0, { index: 0, width: 2 }), Buffer.concat(leaves));
+  resign(disk, { size: 2, root: rootOf(leaves) });
+  assert.equal((await codes(disk))[0], 'ERR_VERIFY_ENTRY_FORMAT');
 });
 
 test('who holds the log key can rewrite the whole log; only an earlier checkpoint finds it', async () => {
