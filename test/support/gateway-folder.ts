@@ -7,16 +7,29 @@ import { exportJWK, SignJWT } from 'jose';
 export interface TestFolder {
   readonly folder: string;
   /** A signed token; claims are added to `sub` and `groups`. */
-  token(subject: string, groups: readonly string[], more?: Record<string, unknown>, expires?: string | number): Promise<string>;
+  token(
+    subject: string,
+    groups: readonly string[],
+    more?: Record<string, unknown>,
+    expires?: string | number,
+  ): Promise<string>;
 }
 
 export interface TestFolderOptions {
-  readonly target: { readonly host: string; readonly port: number; readonly database: string; readonly user: string; readonly password: string };
+  readonly target: {
+    readonly host: string;
+    readonly port: number;
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+  };
   readonly labels?: string;
   readonly policies?: Readonly<Record<string, string>>;
   /** Further YAML lines of gatehouse.yaml. */
   readonly extra?: string;
   readonly masks?: string;
+  /** YAML lines of further connections, indented by two. */
+  readonly connections?: string;
   readonly postgres?: string;
   readonly control?: string;
 }
@@ -29,7 +42,10 @@ export async function makeFolder(folder: string, options: TestFolderOptions): Pr
   const jwk = await exportJWK(publicKey);
   await mkdir(join(folder, 'policies'), { recursive: true });
   await mkdir(join(folder, 'labels'), { recursive: true });
-  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [{ ...jwk, kid: 'k1', alg: 'ES256', use: 'sig' }] }));
+  await writeFile(
+    join(folder, 'jwks.json'),
+    JSON.stringify({ keys: [{ ...jwk, kid: 'k1', alg: 'ES256', use: 'sig' }] }),
+  );
   const { target } = options;
   await writeFile(
     join(folder, 'gatehouse.yaml'),
@@ -48,6 +64,7 @@ connections:
     database: ${target.database}
     tls: disable
     credential: { username: ${target.user}, password: { env: GATEHOUSE_TEST_PASSWORD } }
+${options.connections ?? ''}
 policies: ./policies
 labels: ./labels
 masks: ${options.masks ?? '{ default: redact, pii.contact.email: pseudonym, pci.pan: { partial: { keep_last: 4 } }, pii.birth: { generalise: year } }'}
@@ -56,7 +73,8 @@ ${options.extra ?? ''}
   );
   process.env['GATEHOUSE_TEST_PASSWORD'] = target.password;
   await writeFile(join(folder, 'labels', 'shop.yaml'), options.labels ?? 'shop: {}\n');
-  for (const [name, text] of Object.entries(options.policies ?? {})) await writeFile(join(folder, 'policies', name), text);
+  for (const [name, text] of Object.entries(options.policies ?? {}))
+    await writeFile(join(folder, 'policies', name), text);
   return {
     folder,
     token: (subject, groups, more = {}, expires = '1h') =>

@@ -1,0 +1,140 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type RunningGateway, startGateway } from '../../src/gateway.ts';
+import type { Door } from './clients/door.ts';
+import { makeFolder, type TestFolderOptions } from './gateway-folder.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+
+/** Labels of the shop's personal data. */
+export const LABELS = `shop:
+  shop.customers: { full_name: [pii.name], email: [pii.contact.email], phone: [pii.contact.phone], card_number: [pci.pan], birth_date: [pii.birth], address: [pii.address], prefs: [pii.quasi] }
+  shop.payments: { iban: [fin.iban] }
+  shop.visits: { email: [pii.contact.email] }
+  shop.employees: { $table: [confidential] }
+  'shop."Kunden Straße"': { 'E-Mail Adresse': [pii.contact.email], select: [pii.name] }
+`;
+
+/** Engineers may do everything and see everything; analysts read the shop, masked, and nothing confidential. */
+export const POLICY = `
+permit (principal in Group::"engineers", action, resource);
+permit (principal in Group::"analysts", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@reason("Confidential tables are closed")
+forbid (principal in Group::"analysts", action == Action::"read", resource in Label::"confidential");
+permit (principal in Group::"owners", action in [Action::"approve", Action::"view"], resource);
+`;
+
+/** What must never be seen by somebody from whom the labelled columns are hidden. */
+export const SECRET = /secret|\+43 660|41111111000|Hidden street|AT61/i;
+
+export interface HouseOptions extends Partial<Omit<TestFolderOptions, 'target' | 'policies'>> {
+  /** Cedar text added to {@link POLICY}. */
+  readonly policy?: string;
+  /** React to changed files by itself; off, so that a test says when. */
+  readonly watch?: boolean;
+  /** Runs before the gateway starts, e.g. to create further databases or files. */
+  readonly prepare?: (server: PostgresServer, folder: string) => Promise<void>;
+}
+
+/** A server with the shop, a gateway in front of it, and people who can go through either door. */
+export interface House extends AsyncDisposable {
+  readonly server: PostgresServer;
+  readonly folder: string;
+  readonly gateway: RunningGateway;
+  token(
+    subject: string,
+    groups: readonly string[],
+    more?: Record<string, unknown>,
+    expires?: string | number,
+  ): Promise<string>;
+  /** Straight to the server, with the role that the gateway uses too. */
+  readonly direct: Door;
+  /** Through the gateway with a token as password. */
+  through(subject: string, group: string): Promise<Door>;
+  /** An open node-postgres connection; the house ends it when it is still open at the end. */
+  connect(door: Door, settings?: pg.ClientConfig): Promise<pg.Client>;
+  /** One request to the control API with a token of this person. */
+  control(subject: string, group: string, method: string, path: string, body?: object): Promise<ControlAnswer>;
+  /** Replaces the label or policy file and has the gateway read it; gives what is wrong with it. */
+  change(file: { readonly labels?: string; readonly policy?: string }): Promise<readonly string[]>;
+  /** Stops the gateway and starts another one on the same folder. */
+  restart(): Promise<void>;
+}
+
+export interface ControlAnswer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes, each looked at by an assertion
+  readonly body: any;
+}
+
+export async function openHouse(options: HouseOptions = {}): Promise<House> {
+  const server = await startPostgres();
+  const root = await mkdtemp(join(tmpdir(), 'gatehouse-house-'));
+  await chmod(root, 0o700);
+  const { policy, prepare, watch, ...folderOptions } = options;
+  await prepare?.(server, root);
+  const { host, port, database, user, password } = server;
+  const made = await makeFolder(root, {
+    labels: LABELS,
+    ...folderOptions,
+    target: { host, port, database, user, password },
+    policies: { 'main.cedar': POLICY + (policy ?? '') },
+  });
+  const start = () => startGateway(root, { logTo: 'silent', watch: watch ?? false });
+  let gateway = await start();
+  const clients = new Set<pg.Client>();
+
+  async function close(): Promise<void> {
+    for (const client of clients) await client.end().catch(() => undefined);
+    await gateway.close();
+    await server.stop();
+    await rm(root, { recursive: true, force: true });
+  }
+
+  return {
+    server,
+    folder: root,
+    get gateway() {
+      return gateway;
+    },
+    token: made.token,
+    direct: { host, port, database, user, password },
+    async through(subject, group) {
+      const { postgres } = gateway.addresses;
+      if (!postgres) throw new Error('the gateway has no listener for PostgreSQL');
+      return { ...postgres, user: subject, password: await made.token(subject, [group]), database: 'shop' };
+    },
+    async connect(door, settings = {}) {
+      const client = new pg.Client({ ...door, ...settings });
+      client.on('error', () => undefined); // sessions may end on purpose
+      await client.connect();
+      clients.add(client);
+      client.once('end', () => clients.delete(client));
+      return client;
+    },
+    async control(subject, group, method, path, body) {
+      const address = gateway.addresses.control;
+      const answer = await fetch(`http://${address.host}:${address.port}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${await made.token(subject, [group])}`,
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      return { status: answer.status, body: await answer.json() };
+    },
+    async change(file) {
+      if (file.labels !== undefined) await writeFile(join(root, 'labels', 'shop.yaml'), file.labels);
+      if (file.policy !== undefined) await writeFile(join(root, 'policies', 'main.cedar'), POLICY + file.policy);
+      return gateway.reload();
+    },
+    async restart() {
+      for (const client of clients) await client.end().catch(() => undefined);
+      await gateway.close();
+      gateway = await start();
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
