@@ -1,4 +1,4 @@
-import type { CatalogSnapshot } from '../model/catalog.ts';
+import type { CatalogSnapshot, Oid } from '../model/catalog.ts';
 import type { HiddenRelations, MaskedRelation } from '../model/mask.ts';
 import type { Refusal } from '../model/refusal.ts';
 import type { Hazard, RelationSite, Script, SqlStatement } from '../model/statement.ts';
@@ -28,13 +28,13 @@ const INNER = 'gatehouse_source';
 export function substitute(
   script: Script,
   hidden: HiddenRelations,
-  _catalog?: CatalogSnapshot,
+  catalog: CatalogSnapshot,
 ): Substituted | { readonly refusal: Refusal } {
   const edits: Edit[] = [];
   for (const statement of script.statements) {
     const hazard = statement.hazards.find((candidate) => applies(candidate, hidden));
     if (hazard) return { refusal: refusalOf(hazard) };
-    collect(statement, hidden, edits);
+    collect(statement, hidden, catalog, edits);
   }
   if (edits.length === 0) return unchanged(script.text);
   return apply(script.text, edits);
@@ -67,19 +67,34 @@ function refusalOf(hazard: Hazard): Refusal {
   };
 }
 
-function collect(statement: SqlStatement, hidden: HiddenRelations, edits: Edit[]): void {
+function collect(statement: SqlStatement, hidden: HiddenRelations, catalog: CatalogSnapshot, edits: Edit[]): void {
+  const replaced = new Set<Oid>();
   for (const site of statement.sites) {
-    const masked = hidden.get(site.relation);
+    const masked = maskedAt(site, hidden, catalog);
     if (!masked || masked.expressions.size === 0 || site.form === 'target' || site.form === 'behind') continue;
+    replaced.add(site.relation);
     edits.push({ start: site.start, end: site.end, text: replacement(site, masked) });
     if (site.sampleRange) edits.push({ ...site.sampleRange, text: '' });
   }
   for (const qualifier of statement.qualifiers) {
-    if (hidden.has(qualifier.relation)) edits.push({ start: qualifier.start, end: qualifier.end, text: '' });
+    if (replaced.has(qualifier.relation)) edits.push({ start: qualifier.start, end: qualifier.end, text: '' });
   }
   for (const repair of statement.repairs) {
-    if (hidden.has(repair.relation)) edits.push({ start: repair.at, end: repair.at, text: repair.text });
+    if (replaced.has(repair.relation)) edits.push({ start: repair.at, end: repair.at, text: repair.text });
   }
+}
+
+/** How the relation looks at this place: its hidden columns, and what it echoes of others. */
+function maskedAt(site: RelationSite, hidden: HiddenRelations, catalog: CatalogSnapshot): MaskedRelation | undefined {
+  const masked = hidden.get(site.relation);
+  const relation = masked?.relation ?? catalog.relations.get(site.relation);
+  if (!site.echoes || hidden.size === 0 || !relation) return masked;
+  const expressions = new Map(masked?.expressions);
+  for (const column of site.echoes) {
+    // NULL of exactly the column's type, also where that is a pseudo-type such as anyarray.
+    if (!expressions.has(column)) expressions.set(column, `CASE WHEN false THEN ${quoted(column)} END`);
+  }
+  return { relation, expressions };
 }
 
 function replacement(site: RelationSite, masked: MaskedRelation): string {

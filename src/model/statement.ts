@@ -95,6 +95,8 @@ export interface RelationSite {
   readonly systemColumns: readonly string[];
   /** Over-approximation: which of the relation's columns the statement can see. */
   readonly columns: 'all' | ReadonlySet<string>;
+  /** Columns of a system or extension view that echo statements or values of others: NULL for whom anything is hidden. */
+  readonly echoes?: readonly string[];
 }
 
 /** Why a statement cannot be forwarded, or not for a principal from whom something is hidden. */

@@ -251,6 +251,28 @@ test('an error position of the server points into the text the client sent', asy
   }
 });
 
+test('system views show their other columns, and nothing of what they echo', async () => {
+  for (const server of servers) {
+    const queries = [
+      "SELECT pid, query, state FROM pg_stat_activity WHERE 'SECRET1' <> '' AND pid = pg_backend_pid()",
+      "SELECT row_to_json(a) FROM pg_catalog.pg_stat_activity a WHERE 'SECRET1' <> '' AND pg_catalog.a.pid = pg_backend_pid()".replace(
+        'pg_catalog.a',
+        'a',
+      ),
+      'SELECT pg_catalog.pg_stats.attname, pg_stats.histogram_bounds FROM pg_catalog.pg_stats WHERE schemaname = $$shop$$',
+      'SELECT * FROM pg_stats WHERE schemaname = $$shop$$',
+    ];
+    await server.client.query('ANALYZE shop.customers');
+    for (const text of queries) {
+      assert.match(JSON.stringify(await run(server.client, text)), /secret/i, text);
+      const rewritten = await rewrite(server, text, nothing);
+      const [[, , rows]] = (await run(server.client, rewritten.text)) as [[unknown, unknown, unknown[]]];
+      assert.ok(rows.length > 0);
+      assert.doesNotMatch(JSON.stringify(rows), /secret/i, rewritten.text);
+    }
+  }
+});
+
 test('hazards become a refusal only for those whom they concern', async () => {
   const [server] = servers;
   assert.ok(server);

@@ -161,10 +161,7 @@ const hazards: readonly (readonly [string, readonly string[]])[] = [
   ["SELECT table_to_xml(20000, true, true, '')", ['dynamic-sql hidden-anywhere']],
   ["SELECT database_to_xml(true, true, '')", ['reads-around hidden-anywhere']],
   ['SELECT pid FROM pg_stat_activity', []],
-  ['SELECT query FROM pg_stat_activity', ['echoing-relation hidden-anywhere']],
-  ['SELECT a.* FROM pg_stat_activity a', ['echoing-relation hidden-anywhere']],
   ['SELECT * FROM (SELECT pid FROM pg_stat_activity) x', []],
-  ['SELECT a FROM pg_stat_activity a', ['echoing-relation hidden-anywhere']],
   ['SELECT 1 FROM pg_authid', ['echoing-relation hidden-anywhere']],
   ['SHOW gatehouse.key', ['gateway-setting everyone']],
   ["SET gatehouse.key = 'x'", ['gateway-setting everyone']],
@@ -230,6 +227,20 @@ for (const [text, expected] of raw) {
     assert.deepEqual(columns, expected);
   });
 }
+
+test('columns that echo others are told where they can be seen, and are a danger inside functions', async () => {
+  const echoes = async (text: string) => (await statement(text)).sites.map((site) => site.echoes ?? []);
+  assert.deepEqual(await echoes('SELECT pid FROM pg_stat_activity'), [[]]);
+  for (const text of [
+    'SELECT query FROM pg_stat_activity',
+    'SELECT a.* FROM pg_stat_activity a',
+    'SELECT a FROM pg_stat_activity a',
+  ]) {
+    assert.deepEqual(await echoes(text), [['query']], text);
+  }
+  const inside = "SELECT query_to_xml('SELECT query FROM pg_stat_activity', true, true, '')";
+  assert.deepEqual(hazardsOf(await statement(inside)).includes('echoing-relation hidden-anywhere'), true);
+});
 
 test('EXECUTE and FETCH are what stands behind the name', async () => {
   const prepared = await statement('PREPARE p AS SELECT email FROM shop.customers');

@@ -19,6 +19,8 @@ export interface SiteDraft {
   readonly sample?: string;
   readonly sampleRange?: Range;
   readonly copyColumns?: readonly string[];
+  /** See RelationSite. */
+  readonly echoes?: readonly string[];
   /** A star, a whole-row reference or the like: every column can be seen. */
   all: boolean;
   /** For targets: columns that expressions of the statement read from the raw row. */
@@ -26,7 +28,7 @@ export interface SiteDraft {
   rawAll: boolean;
 }
 
-/** A system or extension relation whose columns may echo values of other relations. */
+/** A system or extension relation that may echo values of other relations and cannot be replaced. */
 export interface EchoDraft {
   readonly name: string;
   readonly correlationName: string;
@@ -97,6 +99,7 @@ export class Facts {
       ...(draft.copyColumns === undefined ? {} : { copyColumns: draft.copyColumns }),
       systemColumns: stored ? SYSTEM_COLUMNS.filter((name) => this.identifiers.has(name) && !own.has(name)) : [],
       columns,
+      ...(draft.echoes?.some((column) => draft.all || own.has(column)) ? { echoes: draft.echoes } : {}),
     };
   }
 
@@ -115,20 +118,29 @@ export class Facts {
         ...(draft.rawAll ? {} : { columns: draft.raw }),
       });
     }
+    for (const draft of this.sites) {
+      const { echoes } = this.#finish(draft);
+      // Inside a function nothing can be replaced.
+      if (echoes && draft.form === 'behind') hazards.push(echoHazard(draft.relation.name, echoes));
+    }
     for (const echo of this.echoes) {
       const columns = echoedColumns(echo.name);
       if (columns === undefined) continue;
       if (columns !== 'all' && !echo.all && !columns.some((column) => this.identifiers.has(column))) continue;
-      hazards.push({
-        code: 'echoing-relation',
-        message: `${echo.name} shows values or statements of other relations, which may hold what is masked for you. Leave ${
-          columns === 'all' ? 'it' : columns.join(', ')
-        } out, or ask for access to the unmasked data.`,
-        applies: 'hidden-anywhere',
-      });
+      hazards.push(echoHazard(echo.name, columns));
     }
     return hazards;
   }
+}
+
+function echoHazard(relation: string, columns: readonly string[] | 'all'): Hazard {
+  return {
+    code: 'echoing-relation',
+    message: `${relation} shows values or statements of other relations, which may hold what is masked for you. Leave ${
+      columns === 'all' ? 'it' : columns.join(', ')
+    } out, or ask for access to the unmasked data.`,
+    applies: 'hidden-anywhere',
+  };
 }
 
 /** A site of a statement that is run by name: same relation and columns, no text here. */

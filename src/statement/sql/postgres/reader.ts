@@ -1,7 +1,7 @@
 import type { Action } from '../../../model/access.ts';
-import type { CatalogFunction } from '../../../model/catalog.ts';
+import type { CatalogFunction, CatalogRelation } from '../../../model/catalog.ts';
 import type { SqlStatement } from '../../../model/statement.ts';
-import { type BuiltInRule, builtInRule } from './built-ins.ts';
+import { type BuiltInRule, builtInRule, echoedColumns } from './built-ins.ts';
 import type { Facts, SiteDraft } from './facts.ts';
 import type { Tokens } from './lexer.ts';
 import { type Names, type RelationName, relationName, SYSTEM_SCHEMAS } from './names.ts';
@@ -30,6 +30,12 @@ interface Level {
 export interface Scope {
   readonly ctes: Ctes | undefined;
   readonly level: Level | undefined;
+}
+
+interface ReadOptions {
+  readonly sample?: Tree;
+  /** The column list of COPY … TO; empty for none. */
+  readonly copyColumns?: readonly string[];
 }
 
 export const OUTERMOST: Scope = { ctes: undefined, level: undefined };
@@ -259,7 +265,7 @@ export class Reader {
   }
 
   /** A relation that is read: in FROM, TABLE, COPY … TO. */
-  read(rangeVar: Tree, scope: Scope, how: { sample?: Tree; copyColumns?: readonly string[] } = {}): void {
+  read(rangeVar: Tree, scope: Scope, how: ReadOptions = {}): void {
     const name = relationName(rangeVar);
     const alias = child(rangeVar, 'alias');
     this.facts.raise('read');
@@ -267,7 +273,10 @@ export class Reader {
     const resolved = this.#resolve(name, location(rangeVar), 'read');
     const correlationName = text(alias, 'aliasname') ?? name.name;
     if (resolved?.kind === 'system') {
-      this.#system(resolved.name, correlationName, scope.level);
+      const view = this.names.index.relation(resolved.schema, resolved.name);
+      const echoed = echoedColumns(resolved.name);
+      if (view && Array.isArray(echoed)) this.#site(rangeVar, view, correlationName, how, scope.level, echoed);
+      else this.#system(resolved.name, correlationName, scope.level);
       return;
     }
     if (resolved?.kind === 'new') {
@@ -277,11 +286,24 @@ export class Reader {
     if (resolved?.kind !== 'relation') return;
     const { relation } = resolved;
     this.facts.ask('read', this.#table(relation.schema, relation.name));
-    if (relation.extension !== undefined) this.#system(relation.name, correlationName, scope.level);
-    const draft = this.#draft(rangeVar, resolved.relation, correlationName, how);
-    this.facts.sites.push(draft);
-    scope.level?.sites.push(draft);
-    if (list(alias, 'colnames').length > 0) draft.all = true;
+    const echoed = relation.extension === undefined ? undefined : echoedColumns(relation.name);
+    if (echoed === 'all') this.#system(relation.name, correlationName, scope.level);
+    this.#site(rangeVar, relation, correlationName, how, scope.level, Array.isArray(echoed) ? echoed : undefined);
+  }
+
+  #site(
+    rangeVar: Tree,
+    relation: CatalogRelation,
+    correlationName: string,
+    how: ReadOptions,
+    level: Level | undefined,
+    echoes: readonly string[] | undefined,
+  ): void {
+    const draft = this.#draft(rangeVar, relation, correlationName, how);
+    const site = echoes ? { ...draft, echoes } : draft;
+    this.facts.sites.push(site);
+    level?.sites.push(site);
+    if (list(child(rangeVar, 'alias'), 'colnames').length > 0) site.all = true;
   }
 
   #system(name: string, correlationName: string, level: Level | undefined): void {
@@ -291,12 +313,7 @@ export class Reader {
     level?.echoes.push(echo);
   }
 
-  #draft(
-    rangeVar: Tree,
-    relation: SiteDraft['relation'],
-    correlationName: string,
-    how: { sample?: Tree; copyColumns?: readonly string[] },
-  ): SiteDraft {
+  #draft(rangeVar: Tree, relation: SiteDraft['relation'], correlationName: string, how: ReadOptions): SiteDraft {
     const only = !flag(rangeVar, 'inh');
     const base = {
       relation,
