@@ -51,6 +51,11 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
+/** The pinned Node first; where Debian keeps runuser and pgbouncer last, which ordinary users do not have in theirs. */
+const searchPath = [join(root, 'node_modules', '.bin'), process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin']
+  .filter(Boolean)
+  .join(':');
+
 const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const broken = [];
@@ -126,7 +131,7 @@ function run(program, args, step) {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
-    env: { ...process.env, ...step.env, PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}` },
+    env: { ...process.env, ...step.env, PATH: searchPath },
   });
   const end = (signal) => {
     try {

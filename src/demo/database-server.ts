@@ -73,8 +73,44 @@ export async function startDatabase(folder: string, port: number): Promise<DemoD
       const ended = new Promise((resolve) => server.once('exit', resolve));
       server.kill('SIGINT'); // fast shutdown: https://www.postgresql.org/docs/18/server-shutdown.html
       await ended;
+      rmSync(join(folder, 'owner'), { force: true });
     },
   };
+}
+
+/**
+ * Takes the state folder for this process, and stops the database that a killed demo left behind.
+ * @throws DemoError ERR_DEMO_STATE_FOLDER while another demo uses it
+ */
+export async function takeOver(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const ownerFile = join(folder, 'owner');
+  const owner = pidIn(ownerFile);
+  if (owner !== undefined && owner !== process.pid && runs(owner, 'demo')) {
+    throw new DemoError(
+      'ERR_DEMO_STATE_FOLDER',
+      `another demo (process ${owner}) uses ${folder}; end it, or choose another folder with: --state DIR`,
+    );
+  }
+  const data = join(folder, 'data');
+  const leftover = pidIn(join(data, 'postmaster.pid'));
+  if (owner !== undefined && leftover !== undefined && runs(leftover, data)) {
+    process.kill(leftover, 'SIGINT');
+    for (let waited = 0; runs(leftover, data) && waited < START_WITHIN_MS; waited += 50) await sleep(50);
+  }
+  writeFileSync(ownerFile, `${process.pid}\n`);
+}
+
+/** The process named in a file's first line. */
+function pidIn(file: string): number | undefined {
+  if (!existsSync(file)) return undefined;
+  const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+  return pid > 1 ? pid : undefined;
+}
+
+/** Process numbers are used again: only a process whose command line holds these words is the one that was meant. */
+function runs(pid: number, words: string): boolean {
+  return spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout?.includes(words) ?? false;
 }
 
 function unprivileged(): Identity | undefined {

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { startDatabase } from './database-server.ts';
+import { startDatabase, takeOver } from './database-server.ts';
 import { DemoError } from './errors.ts';
 import { appPassword, type DemoPorts, prepareGateway } from './gateway-folder.ts';
 import { type DemoIdentityProvider, startIdentityProvider } from './identity-provider.ts';
@@ -33,6 +33,7 @@ export async function openHouse(options: HouseOptions): Promise<DemoHouse> {
   const folder = stateFolder(options.state);
   const first = options.port ?? DEFAULT_PORT;
   const ports = { postgres: first, control: first + 1, identity: first + 2, database: first + 3 };
+  await takeOver(join(folder, 'database'));
   for (const port of Object.values(ports)) await mustBeFree(port);
   const gatewayFolder = join(folder, 'gateway');
   await using started = new AsyncDisposableStack();

@@ -35,7 +35,11 @@ test('a second start finds its data, and everything the guide says can be pasted
   const running = spawn(process.execPath, [main, 'demo', '--state', state, '--port', String(port)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  t.after(() => running.kill('SIGKILL'));
+  const ended = new Promise((resolve) => running.once('exit', resolve));
+  t.after(async () => {
+    running.kill('SIGTERM');
+    await ended;
+  });
   const guide = await textUntil(running, /Ctrl-C stops all of it/);
   const exports = guide.match(/^export \w+_TOKEN=.*$/gm) ?? [];
   assert.equal(exports.length, 3);
@@ -50,18 +54,31 @@ test('a second start finds its data, and everything the guide says can be pasted
   }
   if (spawnSync('python3', ['-c', 'import pandas, sqlalchemy, psycopg2']).status === 0) {
     const script = /^ {2}(python3 - <<'EOF'[\s\S]*?^ {2}EOF)$/m.exec(guide)?.[1] ?? '';
-    const { stderr } = shell(script.replace(/^ {2}/gm, ''));
+    const exported = shell(script.replace(/^ {2}/gm, ''));
+    assert.equal(exported.status, 0, exported.stderr);
     const lines = readFileSync(join(scratch, 'revenue.csv'), 'utf8').trim().split('\n');
-    assert.equal(lines[0], 'city,orders,revenue', stderr);
+    assert.equal(lines[0], 'city,orders,revenue');
     assert.equal(lines.length, 13);
   }
 
   await t.test('the command line logs in with the browser, connects, and logs out', () => commandLine(guide));
 
   running.kill('SIGINT');
-  const code = await new Promise((ended) => running.once('exit', ended));
-  assert.equal(code, 0);
+  assert.equal(await ended, 0);
   await assert.rejects(fetch(`http://127.0.0.1:${port + 1}/healthz`));
+});
+
+test('what a killed demo left behind is stopped by the next one', { timeout: 120_000 }, async () => {
+  const running = spawn(process.execPath, [main, 'demo', '--state', state, '--port', String(port)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  await textUntil(running, /Ctrl-C stops all of it/);
+  const beside = demo('--script');
+  assert.equal(beside.status, 1);
+  assert.match(beside.stderr, /another demo \(process \d+\) uses/);
+  running.kill('SIGKILL');
+  await new Promise((resolve) => running.once('exit', resolve));
+  assert.equal(demo('--script').status, 0);
 });
 
 test('a port that is taken is said plainly', async (t) => {
