@@ -77,7 +77,7 @@ export function fn(qualified: string, more: Partial<CatalogFunction> = {}): Cata
 const BUILT_INS =
   `count sum min max upper lower now set_config current_setting query_to_xml table_to_xml pg_read_file nextval
   setval generate_series pg_get_viewdef format_type pg_table_is_visible row_to_json version pg_terminate_backend coalesce unnest
-  current_schema pg_sleep to_json json_each_text first_value database_to_xml ts_stat`
+  current_schema pg_sleep to_json json_each_text first_value database_to_xml ts_stat ts_rewrite`
     .split(/\s+/)
     .map((name) => fn(`pg_catalog.${name}`));
 
@@ -117,6 +117,8 @@ export const rowFunction = fn('shop.domain_of', {
   source: 'BEGIN END',
 });
 export const extensionFunction = fn('public.similarity', { language: 'c', extension: 'pg_trgm' });
+export const crosstab = fn('public.crosstab', { language: 'c', extension: 'tablefunc' });
+export const xpathTable = fn('public.xpath_table', { language: 'c', extension: 'xml2' });
 export const dblinkFunction = fn('public.dblink', { language: 'c', extension: 'dblink' });
 export const procedure = fn('shop.tidy', { kind: 'procedure', language: 'plpgsql', source: 'BEGIN END' });
 
@@ -145,6 +147,8 @@ export const catalog: CatalogSnapshot = {
     rowFunction,
     extensionFunction,
     dblinkFunction,
+    crosstab,
+    xpathTable,
     procedure,
   ],
   operators: [{ schema: 'shop', name: '=~=', implementation: opaqueFunction.oid }],

@@ -169,7 +169,7 @@ export class PostgresAnalyser implements StatementAnalyser {
       meansTheSame: (prepared) => this.#meansTheSame(prepared, names, world),
       body: (fn, facts) => {
         if (running.has(fn.oid)) return true;
-        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '');
+        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '', names.plainStrings);
         if (!nodes) return false;
         const scope = fn.searchPath ? names.under(fn.searchPath) : names;
         const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid));
@@ -177,13 +177,13 @@ export class PostgresAnalyser implements StatementAnalyser {
         return included(read, facts);
       },
       sql: (text, facts) => {
-        const nodes = tooDeep ? undefined : this.#bodyStatements(text);
+        const nodes = tooDeep ? undefined : this.#bodyStatements(text, names.plainStrings);
         if (!nodes?.every((node) => tagged(node)?.[0] === 'SelectStmt')) return false;
         return included(this.#readInside(nodes, names, world, within), facts);
       },
       block: (source, facts) => {
         const queries = tooDeep ? undefined : this.#blockQueries(source);
-        const nodes = queries?.map((query) => this.#bodyStatements(query));
+        const nodes = queries?.map((query) => this.#bodyStatements(query, names.plainStrings));
         if (!nodes?.every((some) => some?.every((node) => BLOCK_STATEMENTS.has(tagged(node)?.[0] ?? '')))) return false;
         const read = this.#readInside(
           nodes.flatMap((some) => some ?? []),
@@ -199,7 +199,7 @@ export class PostgresAnalyser implements StatementAnalyser {
   }
 
   #meansTheSame(prepared: SqlStatement, names: Names, world: World): boolean {
-    const nodes = this.#bodyStatements(prepared.text);
+    const nodes = this.#bodyStatements(prepared.text, true);
     // What the protocol's Parse message prepared is the statement itself, without PREPARE around it.
     const now = nodes && this.#readInside(nodes, names, world, new Set([-1]));
     if (!now) return false;
@@ -233,9 +233,10 @@ export class PostgresAnalyser implements StatementAnalyser {
     return tree === undefined ? undefined : sqlOfBlock(tree);
   }
 
-  #bodyStatements(source: string): readonly unknown[] | undefined {
+  #bodyStatements(source: string, plainStrings: boolean): readonly unknown[] | undefined {
     if (source.includes('\0') || source.length > this.#maxBytes) return undefined;
-    if (nesting(new Tokens(Buffer.from(source, 'utf8'))) > this.#maxDepth) return undefined;
+    const tokens = new Tokens(Buffer.from(source, 'utf8'));
+    if (nesting(tokens) > this.#maxDepth || (tokens.backslashInPlainString && !plainStrings)) return undefined;
     if (/^\s*(BEGIN\s+ATOMIC|RETURN)\b/i.test(source)) {
       const parsed = this.grammar.parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${source}`);
       const body = parsed.ok

@@ -6,8 +6,12 @@ export type BuiltInRule =
   /** Runs SQL text given in its arguments: constant text is judged like a statement, anything else cannot be masked. */
   | {
       readonly kind: 'runs-sql';
-      readonly why: string /** Where the SQL stands among the arguments. */;
-      readonly at: readonly number[];
+      readonly why: string;
+      /**
+       * The queries it runs. Takes the arguments: text of a constant, undefined for a number, null for what is not constant. Undefined
+       * when they cannot be told.
+       */
+      readonly sql: (args: readonly (string | undefined | null)[]) => readonly string[] | undefined;
     }
   /** Prints a relation named in its first argument. */
   | { readonly kind: 'prints-relation'; readonly why: string }
@@ -24,23 +28,37 @@ const rules: Record<string, BuiltInRule> = {};
 function define(kind: Exclude<BuiltInRule['kind'], 'runs-sql'>, why: string, names: string): void {
   for (const name of names.split(/\s+/).filter(Boolean)) rules[name] = { kind, why };
 }
-function defineRunsSql(at: readonly number[], names: string): void {
+type RunsSql = Extract<BuiltInRule, { kind: 'runs-sql' }>['sql'];
+function defineRunsSql(names: string, sql: RunsSql): void {
   for (const name of names.split(' '))
-    rules[name] = { kind: 'runs-sql', why: 'runs SQL text given as an argument', at };
+    rules[name] = { kind: 'runs-sql', why: 'runs SQL text given as an argument', sql };
 }
 
-defineRunsSql(
-  [0],
-  'query_to_xml query_to_xmlschema query_to_xml_and_xmlschema ts_stat crosstab2 crosstab3 crosstab4 crosstabn',
-);
+/** All of them, or undefined when one is not constant. */
+function constants(texts: readonly (string | undefined | null)[]): readonly string[] | undefined {
+  return texts.every((text) => typeof text === 'string') ? texts : undefined;
+}
+
+defineRunsSql('query_to_xml query_to_xmlschema query_to_xml_and_xmlschema ts_stat', (args) => constants([args[0]]));
+defineRunsSql('crosstab2 crosstab3 crosstab4 crosstabn', (args) => constants([args[0]]));
 // crosstab(text, int) is the old form: its second argument is a number.
-defineRunsSql([0, 1], 'crosstab crosstab_hash');
+defineRunsSql('crosstab crosstab_hash', ([rows, categories]) =>
+  constants(categories === undefined ? [rows] : [rows, categories]),
+);
+// ts_rewrite(tsquery, tsquery, tsquery) runs nothing.
+defineRunsSql('ts_rewrite', (args) => (args.length === 3 ? [] : constants([args[1]])));
+// https://www.postgresql.org/docs/current/xml2.html#XML2-XPATH-TABLE gives the query it makes.
+defineRunsSql('xpath_table', ([key, document, relation, , criteria]) => {
+  const parts = constants([key, document, relation, criteria]);
+  return parts && [`SELECT ${parts[0]}, ${parts[1]} FROM ${parts[2]} WHERE ${parts[3]}`];
+});
+
 define('prints-relation', 'prints a whole relation', 'table_to_xml table_to_xmlschema table_to_xml_and_xmlschema');
 define(
   'reads-around',
   'prints relations, statements or values without naming the relation in the statement',
   `schema_to_xml schema_to_xmlschema schema_to_xml_and_xmlschema database_to_xml database_to_xmlschema database_to_xml_and_xmlschema
-   cursor_to_xml cursor_to_xmlschema xpath_table connectby ts_rewrite
+   cursor_to_xml cursor_to_xmlschema connectby
    pg_stat_get_activity pg_stat_get_backend_activity pg_stat_get_backend_start pg_stat_get_backend_client_addr
    pg_stat_statements pg_prepared_statement pg_cursor pg_mcv_list_items pg_stats_ext_mcvlist_items
    pg_show_all_file_settings pg_hba_file_rules pg_ident_file_mappings

@@ -45,6 +45,7 @@ interface State {
   temporaryUncertain: boolean;
   /** Something happened to the catalog that is not followed by name. */
   catalogUncertain: boolean;
+  plainStrings: boolean;
   /** A path set with SET LOCAL ends with the transaction; this one holds afterwards. */
   afterTransaction: readonly string[] | undefined;
 }
@@ -74,6 +75,7 @@ export class Names {
       leaving: new Set(),
       temporaryUncertain: false,
       catalogUncertain: session.catalogUncertain === true,
+      plainStrings: session.standardConformingStrings,
       afterTransaction: undefined,
     };
   }
@@ -84,6 +86,16 @@ export class Names {
 
   get catalogUncertain(): boolean {
     return this.#state.catalogUncertain;
+  }
+
+  /** Backslashes in plain strings are ordinary characters: for SQL that the server parses while the script runs. */
+  get plainStrings(): boolean {
+    return this.#state.plainStrings;
+  }
+
+  /** Somebody set standard_conforming_strings, perhaps to off. */
+  doubtPlainStrings(): void {
+    this.#change({ plainStrings: false });
   }
 
   /** The same names under another search path: for the body of a function. */

@@ -628,7 +628,8 @@ export class Reader {
       if (name === 'set_config') this.#setConfig(args);
       else if (name === 'current_setting') this.#currentSetting(args, scope);
       const rule = builtInRule(name);
-      if (rule) this.#builtIn(name, rule, args);
+      const home = schema ?? candidates.find((fn) => fn.extension !== undefined)?.schema ?? 'pg_catalog';
+      if (rule) this.#builtIn({ schema: home, name }, rule, args);
     }
     for (const fn of candidates) {
       if (SYSTEM_SCHEMAS.has(fn.schema) || fn.extension !== undefined) continue;
@@ -701,10 +702,11 @@ export class Reader {
     this.names.setPath(undefined, false);
   }
 
-  #builtIn(name: string, rule: BuiltInRule, args: readonly unknown[]): void {
+  #builtIn(fn: { schema: string; name: string }, rule: BuiltInRule, args: readonly unknown[]): void {
+    const { name } = fn;
     const call = (): void => {
       this.facts.raise('change');
-      this.facts.ask('call', { type: 'Function', connection: this.connection, schema: 'pg_catalog', name });
+      this.facts.ask('call', { type: 'Function', connection: this.connection, ...fn });
     };
     const hazard = (code: string): void => {
       this.facts.hazards.push({
@@ -734,11 +736,8 @@ export class Reader {
         return;
       }
       case 'runs-sql': {
-        const texts = rule.at.filter((index) => index < args.length).map((index) => args[index]);
-        const understood = texts.every((argument) => {
-          const sql = constant(argument);
-          return isNumber(argument) || (typeof sql === 'string' && this.inner.sql(sql, this.facts));
-        });
+        const texts = rule.sql(args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null))));
+        const understood = texts?.every((sql) => this.inner.sql(sql, this.facts)) ?? false;
         if (!understood) hazard('dynamic-sql');
         return;
       }
@@ -836,6 +835,7 @@ export class Reader {
       this.gatewaySetting();
       return;
     }
+    if (changed && name.toLowerCase() === 'standard_conforming_strings') this.names.doubtPlainStrings();
     if (!changed || isHarmlessSetting(name)) return;
     this.facts.raise('change');
     this.facts.ask('set', { type: 'Connection', connection: this.connection });

@@ -117,7 +117,7 @@ const table: Record<string, VerbRule> = {
 };
 
 const CREATES =
-  'Schema Function Enum Domain CompositeType:CompositeTypeStmt DefineStmt:DefineStmt Range Cast Conversion Role Extension Fdw ForeignServer UserMapping Publication Subscription EventTrig Plang TransformStmt:CreateTransformStmt AmStmt:CreateAmStmt OpClass OpFamily TableSpace CreatedbStmt:CreatedbStmt ImportForeignSchemaStmt:ImportForeignSchemaStmt';
+  'Schema Function Enum Domain CompositeType:CompositeTypeStmt DefineStmt:DefineStmt Range Cast Conversion Role Extension Fdw ForeignServer UserMapping Publication Subscription EventTrig PLang TransformStmt:CreateTransformStmt AmStmt:CreateAmStmt OpClass OpFamily TableSpace CreatedbStmt:CreatedbStmt ImportForeignSchemaStmt:ImportForeignSchemaStmt';
 for (const entry of CREATES.split(' ')) {
   const [name, node] = entry.split(':');
   table[node ?? `Create${name}Stmt`] = { verb: 'create', effect: 'change', reading: 'define', why: DEFINES };
