@@ -28,12 +28,14 @@ permit (principal in Group::"owners", action in [Action::"approve", Action::"vie
 /** What must never be seen by somebody from whom the labelled columns are hidden. */
 export const SECRET = /secret|\+43 660|41111111000|Hidden street|AT61/i;
 
-export interface HouseOptions extends Partial<Omit<TestFolderOptions, 'target' | 'policies'>> {
+export interface HouseOptions extends Partial<Omit<TestFolderOptions, 'target' | 'policies' | 'connections'>> {
+  /** Further databases, owned by the same role, each a connection of the same name. */
+  readonly databases?: readonly string[];
   /** Cedar text added to {@link POLICY}. */
   readonly policy?: string;
   /** React to changed files by itself; off, so that a test says when. */
   readonly watch?: boolean;
-  /** Runs before the gateway starts, e.g. to create further databases or files. */
+  /** Runs before the gateway starts, e.g. to make roles or files. */
   readonly prepare?: (server: PostgresServer, folder: string) => Promise<void>;
 }
 
@@ -72,12 +74,23 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const server = await startPostgres();
   const root = await mkdtemp(join(tmpdir(), 'gatehouse-house-'));
   await chmod(root, 0o700);
-  const { policy, prepare, watch, ...folderOptions } = options;
-  await prepare?.(server, root);
+  const { policy, prepare, watch, databases, ...folderOptions } = options;
   const { host, port, database, user, password } = server;
+  const connections: string[] = [];
+  for (const name of databases ?? []) {
+    const admin = await server.admin('postgres');
+    await admin.query(`CREATE DATABASE ${name} OWNER ${user}`);
+    await admin.end();
+    const credential = `{ username: ${user}, password: { env: GATEHOUSE_TEST_PASSWORD } }`;
+    connections.push(
+      `  ${name}: { protocol: postgres, address: '${host}:${port}', tls: disable, credential: ${credential} }`,
+    );
+  }
+  await prepare?.(server, root);
   const made = await makeFolder(root, {
     labels: LABELS,
     ...folderOptions,
+    connections: connections.join('\n'),
     target: { host, port, database, user, password },
     policies: { 'main.cedar': POLICY + (policy ?? '') },
   });
