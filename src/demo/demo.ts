@@ -7,7 +7,7 @@ export interface DemoOptions {
   readonly script?: boolean | undefined;
   /** Folder of database and evidence. */
   readonly state?: string | undefined;
-  /** First of four ports; 6432 when absent. */
+  /** First of four ports; 6432, or another one when that is taken, when absent. */
   readonly port?: number | undefined;
 }
 

@@ -25,16 +25,15 @@ export interface HouseOptions {
   readonly progress: (line: string) => void;
 }
 
-export const DEFAULT_PORT = 6432;
+/** 6432 is PgBouncer's too, so a machine may well have something there. */
+const USUAL_PORTS = [6432, 16_432, 26_432, 36_432];
 const environment = process.env as { readonly XDG_STATE_HOME?: string };
 
 /** Starts the identity provider, the database and the gateway, in the order in which they need each other. */
 export async function openHouse(options: HouseOptions): Promise<DemoHouse> {
   const folder = stateFolder(options.state);
-  const first = options.port ?? DEFAULT_PORT;
-  const ports = { postgres: first, control: first + 1, identity: first + 2, database: first + 3 };
   await takeOver(join(folder, 'database'));
-  for (const port of Object.values(ports)) await mustBeFree(port);
+  const ports = await freePorts(options.port);
   const gatewayFolder = join(folder, 'gateway');
   await using started = new AsyncDisposableStack();
 
@@ -82,18 +81,27 @@ function stateFolder(wished: string | undefined): string {
   return folder;
 }
 
-async function mustBeFree(port: number): Promise<void> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', () => {
-      reject(
-        new DemoError(
-          'ERR_DEMO_PORT_TAKEN',
-          `port ${port} is taken (is another demo running?); choose others with: --port N`,
-        ),
-      );
+/** Four neighbours: those that were wished, or the first that are free. */
+async function freePorts(wished: number | undefined): Promise<DemoPorts> {
+  const taken: number[] = [];
+  for (const first of wished === undefined ? USUAL_PORTS : [wished]) {
+    const ports = { postgres: first, control: first + 1, identity: first + 2, database: first + 3 };
+    const busy = await firstTaken(Object.values(ports));
+    if (busy === undefined) return ports;
+    taken.push(busy);
+  }
+  throw new DemoError('ERR_DEMO_PORT_TAKEN', `port ${taken.join(', ')} is taken; choose others with: --port N`);
+}
+
+async function firstTaken(ports: readonly number[]): Promise<number | undefined> {
+  for (const port of ports) {
+    const probe = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
     });
-    probe.listen(port, '127.0.0.1', resolve);
-  });
-  await new Promise((closed) => probe.close(closed));
+    if (!free) return port;
+    await new Promise((closed) => probe.close(closed));
+  }
+  return undefined;
 }
