@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import test, { after, before } from 'node:test';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -33,14 +34,14 @@ test('the story plays by itself and every promise in it holds', { timeout: 180_0
 
 test('a second start finds its data, and everything the guide says can be pasted', { timeout: 180_000 }, async (t) => {
   const running = spawn(process.execPath, [main, 'demo', '--state', state, '--port', String(port)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = new Promise((resolve) => running.once('exit', resolve));
   t.after(async () => {
     running.kill('SIGTERM');
     await ended;
   });
-  const guide = await textUntil(running, /Ctrl-C stops all of it/);
+  const guide = await textUntil(running.stdout, /Ctrl-C stops all of it/);
   const exports = guide.match(/^export \w+_TOKEN=.*$/gm) ?? [];
   assert.equal(exports.length, 3);
   const shell = (line: string) =>
@@ -70,9 +71,9 @@ test('a second start finds its data, and everything the guide says can be pasted
 
 test('what a killed demo left behind is stopped by the next one', { timeout: 120_000 }, async () => {
   const running = spawn(process.execPath, [main, 'demo', '--state', state, '--port', String(port)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
-  await textUntil(running, /Ctrl-C stops all of it/);
+  await textUntil(running.stdout, /Ctrl-C stops all of it/);
   const beside = demo('--script');
   assert.equal(beside.status, 1);
   assert.match(beside.stderr, /another demo \(process \d+\) uses/);
@@ -97,7 +98,7 @@ test('a port that is taken is said plainly', async (t) => {
   assert.match(stderr, new RegExp(`port ${port} is taken`));
 });
 
-function commandLine(guide: string): void {
+async function commandLine(guide: string): Promise<void> {
   const login = /gatehouse -- (login .*?)\s{3}/.exec(guide)?.[1]?.split(' ') ?? [];
   const browser = join(scratch, 'browser.sh');
   const play = join(root, 'test/support/login-browser.ts');
@@ -138,9 +139,16 @@ function commandLine(guide: string): void {
   assert.ok(mine.items.every((session: { principal: { id: string } }) => session.principal.id === 'alice'));
   assert.equal(gatehouse('ledger', 'status').status, 1, 'an analyst may not look at the ledger');
 
-  const device = gatehouse('logout');
-  assert.equal(device.status, 0, device.stderr);
+  const loggedOut = gatehouse('logout');
+  assert.equal(loggedOut.status, 0, loggedOut.stderr);
   assert.equal(gatehouse('whoami').status, 3);
+
+  const device = spawn(process.execPath, [main, ...login, '--device'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const address = await textUntil(device.stderr, /http:\S+\n/);
+  const ended = new Promise((resolve) => device.once('exit', resolve));
+  spawnSync(process.execPath, [play, /http:\S+/.exec(address)?.[0] ?? '', 'bob']);
+  assert.equal(await ended, 0);
+  assert.equal(JSON.parse(gatehouse('whoami', '--json').stdout).id, 'bob');
 }
 
 function demo(...args: string[]) {
@@ -153,18 +161,14 @@ function hasPsql(): boolean {
   return spawnSync('psql', ['--version']).status === 0;
 }
 
-async function textUntil(child: ChildProcess, end: RegExp): Promise<string> {
+async function textUntil(stream: Readable, end: RegExp): Promise<string> {
   let text = '';
-  let errors = '';
-  child.stderr?.on('data', (chunk) => {
-    errors += chunk;
-  });
   return await new Promise((resolve, reject) => {
-    child.stdout?.on('data', (chunk) => {
+    stream.on('data', (chunk) => {
       text += chunk;
       if (end.test(text)) resolve(text);
     });
-    child.on('exit', (code) => reject(new Error(`ended with ${code}: ${errors}`)));
+    stream.on('end', () => reject(new Error(`it ended with: ${text}`)));
   });
 }
 
