@@ -17,6 +17,14 @@ interface Edit {
   readonly text: string;
 }
 
+/** Characters that masking may add to a script: each reference brings all columns of its relation. */
+const MAX_ADDED = 8_388_608;
+
+const TOO_LONG: Refusal = {
+  code: 'statement-too-large',
+  message: 'The statement names relations with masked columns so often that it would become too long. Split it.',
+};
+
 /** Alias of the base relation inside the derived table; mask expressions name bare columns, so it only has to be unlikely as a column. */
 const INNER = 'gatehouse_source';
 
@@ -37,6 +45,8 @@ export function substitute(
     collect(statement, hidden, catalog, edits);
   }
   if (edits.length === 0) return unchanged(script.text);
+  const added = edits.reduce((sum, edit) => sum + edit.text.length, 0);
+  if (added > MAX_ADDED) return { refusal: TOO_LONG };
   return apply(script.text, edits);
 }
 

@@ -107,6 +107,24 @@ test('everyday sizes are far from the caps', async () => {
   }
 });
 
+const heavy: Readonly<Record<string, string>> = {
+  'many columns of many relations': `SELECT ${'id,'.repeat(100_000)}id FROM ${'shop.orders,'.repeat(50_000)}shop.orders`,
+  'many common table expressions': `WITH ${Array.from({ length: 30_000 }, (_, index) => `c${index} AS (SELECT 1 FROM a)`).join()} SELECT 1`,
+  'many unknown relations': `SELECT 1 FROM ${'a,'.repeat(400_000)}a`,
+  'many temporary tables': Array.from({ length: 30_000 }, (_, index) => `CREATE TEMP TABLE t${index}()`).join(';'),
+  'a long prepared statement run often': `PREPARE p AS SELECT '${'x'.repeat(300_000)}'${'; EXECUTE p'.repeat(50_000)}`,
+  'many unknown functions': `SELECT ${'nothing(),'.repeat(80_000)}1`,
+  'many groups': `SELECT 1 FROM shop.customers GROUP BY ${'id,'.repeat(50_000)}id`,
+};
+for (const [name, text] of Object.entries(heavy)) {
+  test(`judging ${name} ends soon`, async () => {
+    const started = performance.now();
+    const result = await analysed(text);
+    if (name.startsWith('many columns')) assert.ok('kind' in result && result.why === 'too-large');
+    assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`);
+  });
+}
+
 test('an analyser with senseless limits is not made', async () => {
   await assert.rejects(createAnalyser({ maxBytes: 0 }), StatementError);
   await assert.rejects(createAnalyser({ maxDepth: Number.NaN }), StatementError);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../../../model/statement.ts';
+import { BudgetExceeded } from './budget.ts';
 import { StatementError } from './errors.ts';
 import { Facts } from './facts.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -39,6 +40,9 @@ export interface AnalyserLimits {
 /** What a PL/pgSQL block may hold: statements that change no names. */
 const BLOCK_STATEMENTS = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 
+/** Steps of the budget for a character of SQL that is parsed behind a name. */
+const BYTE_COST = 4;
+
 /** How deep functions may call functions before their reading is given up. */
 const MAX_FUNCTION_DEPTH = 16;
 
@@ -73,7 +77,10 @@ export class PostgresAnalyser implements StatementAnalyser {
   analyse(text: string, world: World): Script | OpaqueStatement {
     try {
       return this.#analyse(text, world);
-    } catch {
+    } catch (error) {
+      if (error instanceof BudgetExceeded) {
+        return opaque(text, 'too-large', 'The statement names too many things to be judged. Split it.', '54001');
+      }
       return opaque(
         text,
         'parser-failure',
@@ -169,7 +176,7 @@ export class PostgresAnalyser implements StatementAnalyser {
       meansTheSame: (prepared) => this.#meansTheSame(prepared, names, world),
       body: (fn, facts) => {
         if (running.has(fn.oid)) return true;
-        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '', names.plainStrings);
+        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '', names);
         if (!nodes) return false;
         const scope = fn.searchPath ? names.under(fn.searchPath) : names;
         const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid));
@@ -177,13 +184,13 @@ export class PostgresAnalyser implements StatementAnalyser {
         return included(read, facts);
       },
       sql: (text, facts) => {
-        const nodes = tooDeep ? undefined : this.#bodyStatements(text, names.plainStrings);
+        const nodes = tooDeep ? undefined : this.#bodyStatements(text, names);
         if (!nodes?.every((node) => tagged(node)?.[0] === 'SelectStmt')) return false;
         return included(this.#readInside(nodes, names, world, within), facts);
       },
       block: (source, facts) => {
-        const queries = tooDeep ? undefined : this.#blockQueries(source);
-        const nodes = queries?.map((query) => this.#bodyStatements(query, names.plainStrings));
+        const queries = tooDeep ? undefined : this.#blockQueries(source, names);
+        const nodes = queries?.map((query) => this.#bodyStatements(query, names));
         if (!nodes?.every((some) => some?.every((node) => BLOCK_STATEMENTS.has(tagged(node)?.[0] ?? '')))) return false;
         const read = this.#readInside(
           nodes.flatMap((some) => some ?? []),
@@ -199,7 +206,7 @@ export class PostgresAnalyser implements StatementAnalyser {
   }
 
   #meansTheSame(prepared: SqlStatement, names: Names, world: World): boolean {
-    const nodes = this.#bodyStatements(prepared.text, true);
+    const nodes = this.#bodyStatements(prepared.text, names, true);
     // What the protocol's Parse message prepared is the statement itself, without PREPARE around it.
     const now = nodes && this.#readInside(nodes, names, world, new Set([-1]));
     if (!now) return false;
@@ -226,14 +233,16 @@ export class PostgresAnalyser implements StatementAnalyser {
     return all;
   }
 
-  #blockQueries(source: string): readonly string[] | undefined {
+  #blockQueries(source: string, names: Names): readonly string[] | undefined {
+    names.budget.spend(source.length * BYTE_COST);
     let quote = '$block$';
     for (let attempt = 0; source.includes(quote.slice(0, -1)); attempt++) quote = `$block${attempt}$`;
     const tree = this.#procedural.parsePlpgsql(`DO LANGUAGE plpgsql ${quote}${source}${quote}`);
     return tree === undefined ? undefined : sqlOfBlock(tree);
   }
 
-  #bodyStatements(source: string, plainStrings: boolean): readonly unknown[] | undefined {
+  #bodyStatements(source: string, names: Names, plainStrings = names.plainStrings): readonly unknown[] | undefined {
+    names.budget.spend(source.length * BYTE_COST);
     if (source.includes('\0') || source.length > this.#maxBytes) return undefined;
     const tokens = new Tokens(Buffer.from(source, 'utf8'));
     if (nesting(tokens) > this.#maxDepth || (tokens.backslashInPlainString && !plainStrings)) return undefined;

@@ -1,4 +1,5 @@
 import type { CatalogRelation, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import { Budget } from './budget.ts';
 import { type CatalogIndex, indexOf } from './catalog-index.ts';
 import { type Tree, text } from './tree.ts';
 
@@ -58,11 +59,14 @@ export class Names {
   readonly catalog: CatalogSnapshot;
   readonly index: CatalogIndex;
   readonly session: SessionContext;
+  /** Shared by everything that is read for one script. */
+  readonly budget: Budget;
   #state: State;
   /** State at the BEGIN inside this script; undefined when the transaction began before it. */
   #atBegin: State | undefined;
 
-  constructor(catalog: CatalogSnapshot, session: SessionContext) {
+  constructor(catalog: CatalogSnapshot, session: SessionContext, budget = new Budget()) {
+    this.budget = budget;
     this.catalog = catalog;
     this.index = indexOf(catalog);
     this.session = session;
@@ -100,7 +104,8 @@ export class Names {
 
   /** The same names under another search path: for the body of a function. */
   under(path: readonly string[]): Names {
-    const names = new Names(this.catalog, { ...this.session, searchPath: effectivePath(path, this.session) });
+    const session = { ...this.session, searchPath: effectivePath(path, this.session) };
+    const names = new Names(this.catalog, session, this.budget);
     names.#state = { ...this.#state, path: names.#state.path };
     return names;
   }
@@ -228,6 +233,9 @@ export class Names {
   }
 
   #change(part: Partial<State>): void {
+    // Sets of names are copied.
+    const { temporaryAdded, temporaryDropped, added, dropped } = this.#state;
+    this.budget.spend(1 + temporaryAdded.size + temporaryDropped.size + added.size + dropped.size);
     this.#state = { ...this.#state, ...part };
   }
 }

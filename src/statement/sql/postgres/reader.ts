@@ -1,6 +1,6 @@
 import type { Action } from '../../../model/access.ts';
 import type { CatalogFunction, CatalogRelation } from '../../../model/catalog.ts';
-import type { SqlStatement } from '../../../model/statement.ts';
+import type { Hazard, SqlStatement } from '../../../model/statement.ts';
 import { type BuiltInRule, builtInRule, echoedColumns } from './built-ins.ts';
 import type { Facts, SiteDraft } from './facts.ts';
 import type { Tokens } from './lexer.ts';
@@ -11,7 +11,7 @@ import { as, child, constant, flag, isTree, list, location, part, type Tree, tag
 
 /** Names of the common table expressions that can be seen at some place. */
 interface Ctes {
-  readonly names: Set<string>;
+  readonly names: ReadonlySet<string>;
   readonly outer: Ctes | undefined;
 }
 
@@ -84,6 +84,7 @@ export class Reader {
   }
 
   visit(value: unknown, scope: Scope): void {
+    this.names.budget.spend(1);
     if (Array.isArray(value)) {
       for (const item of value) this.visit(item, scope);
       return;
@@ -182,18 +183,19 @@ export class Reader {
   }
 
   /** https://www.postgresql.org/docs/current/queries-with.html: without RECURSIVE a query sees the ones before it only. */
-  #with(clause: Tree, scope: Scope): Ctes {
-    const own: Ctes = { names: new Set(), outer: scope.ctes };
+  #with(clause: Tree, scope: Scope): Ctes | undefined {
     const queries = list(clause, 'ctes').map((item) => as(item, 'CommonTableExpr'));
+    const names = queries.map((query) => text(query, 'ctename') ?? '');
     if (flag(clause, 'recursive')) {
-      for (const query of queries) own.names.add(text(query, 'ctename') ?? '');
+      const all: Ctes = { names: new Set(names), outer: scope.ctes };
+      for (const query of queries) if (query) this.fields(query, { ctes: all, level: scope.level });
+      return all;
     }
-    for (const query of queries) {
-      if (!query) continue;
-      const visible: Ctes = flag(clause, 'recursive') ? own : { names: new Set(own.names), outer: scope.ctes };
-      this.fields(query, { ctes: visible, level: scope.level });
-      own.names.add(text(query, 'ctename') ?? '');
-    }
+    let own = scope.ctes;
+    queries.forEach((query, index) => {
+      if (query) this.fields(query, { ctes: own, level: scope.level });
+      own = { names: new Set([names[index] ?? '']), outer: own };
+    });
     return own;
   }
 
@@ -252,7 +254,10 @@ export class Reader {
 
   #isCte(name: RelationName, ctes: Ctes | undefined): boolean {
     if (name.schema !== undefined || name.catalog !== undefined) return false;
-    for (let at = ctes; at; at = at.outer) if (at.names.has(name.name)) return true;
+    for (let at = ctes; at; at = at.outer) {
+      this.names.budget.spend(1);
+      if (at.names.has(name.name)) return true;
+    }
     return false;
   }
 
@@ -413,9 +418,8 @@ export class Reader {
   #resolve(name: RelationName, offset: number, action: Action) {
     const resolved = this.names.resolve(name);
     const shown = [name.catalog, name.schema, name.name].filter((part) => part !== undefined).join('.');
-    const position = this.tokens ? { position: characterPosition(this.tokens.bytes, offset) } : {};
     if (this.names.catalogUncertain && resolved.kind !== 'temporary' && resolved.kind !== 'system') {
-      this.facts.hazards.push({
+      this.#hazardAt(offset, {
         code: 'catalog-changed',
         message: 'An earlier statement of the same script changes the catalog. Send the statements one by one.',
         applies: 'hidden-anywhere',
@@ -429,35 +433,39 @@ export class Reader {
           schema === undefined ? { type: 'Connection', connection: this.connection } : this.#table(schema, name.name),
         );
       }
-      this.facts.hazards.push({
+      this.#hazardAt(offset, {
         code: 'undefined-relation',
         message: `relation "${shown}" does not exist`,
         applies: this.names.catalogUncertain ? 'hidden-anywhere' : 'everyone',
         sqlstate: '42P01',
-        ...position,
       });
       return undefined;
     }
     if (resolved.kind === 'other-database') {
-      this.facts.hazards.push({
+      this.#hazardAt(offset, {
         code: 'other-database',
         message: `cross-database references are not implemented: "${shown}"`,
         applies: 'everyone',
         sqlstate: '0A000',
-        ...position,
       });
       return undefined;
     }
     if (resolved.kind === 'unknown-path') {
-      this.facts.hazards.push({
+      this.#hazardAt(offset, {
         code: 'unknown-search-path',
         message: `"${shown}" depends on a search_path set earlier in the same script. Send the statements one by one, or name the schema.`,
         applies: 'everyone',
-        ...position,
       });
       return undefined;
     }
     return resolved;
+  }
+
+  /** One hazard of a kind is enough to refuse the statement; its position is that of the first place. */
+  #hazardAt(offset: number, hazard: Hazard): void {
+    if (this.facts.hazards.some((known) => known.code === hazard.code && known.applies === hazard.applies)) return;
+    const position = this.tokens && characterPosition(this.tokens.bytes, offset);
+    this.facts.hazards.push(position === undefined ? hazard : { ...hazard, position });
   }
 
   // Columns.
@@ -474,6 +482,7 @@ export class Reader {
       return;
     }
     for (let level = scope.level; level; level = level.outer) {
+      this.names.budget.spend(1 + level.sites.length + level.echoes.length);
       if (name !== undefined) level.references.push({ qualifier, name });
       if (star && qualifier !== undefined && level.joinAliases.has(qualifier)) this.#seeAll(level);
       if (qualifier === undefined && name !== undefined && level.joinAliases.has(name)) this.#seeAll(level);
@@ -657,12 +666,11 @@ export class Reader {
       if (level.sites.some((site) => hasColumn(site, name))) return;
     }
     if (this.names.index.types(name).some((type) => schema === undefined || type.schema === schema)) return;
-    this.facts.hazards.push({
+    this.#hazardAt(offset, {
       code: 'unknown-function',
       message: `function ${schema === undefined ? '' : `${schema}.`}${name} is not known to the gateway. Check its name, or try again in a moment.`,
       applies: 'hidden-anywhere',
       sqlstate: '42883',
-      ...(this.tokens ? { position: characterPosition(this.tokens.bytes, offset) } : {}),
     });
   }
 
