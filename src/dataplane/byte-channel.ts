@@ -60,8 +60,14 @@ export class ByteChannel {
     });
   }
 
-  /** What has been read ahead is given back; the caller owns the socket again. */
+  /** Throws why the channel has ended, when it has. */
+  assertOpen(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** What has been read ahead is given back; the caller owns the socket again. Throws when the channel has ended: nobody would hear of it any more. */
   release(): Buffer {
+    this.assertOpen();
     this.#unlisten();
     this.#socket.pause();
     return this.#take(this.#size);

@@ -18,6 +18,9 @@ import type { LogPort, MetricsPort } from './services.ts';
 /** ALPN id of the protocol, demanded with direct TLS. https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL */
 const ALPN = 'postgresql';
 
+/** How long a client may take to read the last words. */
+const FAREWELL_MS = 2_000;
+
 export type StartupMessage = Extract<InitialMessage, { kind: 'startup' }>;
 
 export interface TlsMaterial {
@@ -44,7 +47,7 @@ export interface ListenerOptions {
   readonly authenticationSeconds: () => number;
   readonly log: LogPort;
   readonly metrics: MetricsPort;
-  /** Authenticates and serves; resolves when the connection is over. `authenticated` stops the deadline. */
+  /** Authenticates and serves; resolves when the connection is over. `authenticated` stops the deadline and throws when it has passed. */
   readonly serve: (arrival: Arrival, authenticated: () => void) => Promise<void>;
   readonly cancel: (processId: number, secret: Buffer) => void;
 }
@@ -100,6 +103,7 @@ export class PostgresListener {
           'FATAL',
         ),
       );
+      closeSoon(socket);
       return;
     }
     this.#open += 1;
@@ -107,19 +111,26 @@ export class PostgresListener {
     const peer = { address: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 };
     const channel = new ByteChannel(socket);
     // One deadline from accept on: neither SSLRequest nor a slow byte now and then prolongs it.
+    let late: NodeJS.Timeout | undefined;
     const deadline = setTimeout(() => {
       log.info({ ...peer }, 'a client did not authenticate in time');
+      // Ends a wait for the client's bytes at once, which is recorded and told; a wait for an issuer gets no longer than that.
       channel.fail(new RefusalError(refusal('authentication-timeout', 'gatehouse: authentication took too long')));
-      channel.socket.destroySoon();
+      late = setTimeout(() => closeSoon(channel.socket), FAREWELL_MS);
     }, this.#options.authenticationSeconds() * 1000);
+    const authenticated = () => {
+      clearTimeout(deadline);
+      channel.assertOpen();
+    };
     this.#arrive(channel, peer)
-      .then((arrival) => arrival && this.#options.serve(arrival, () => clearTimeout(deadline)))
+      .then((arrival) => arrival && this.#options.serve(arrival, authenticated))
       .catch((error: unknown) => this.#farewell(channel, error, peer))
       .finally(() => {
         clearTimeout(deadline);
+        clearTimeout(late);
         this.#open -= 1;
         metrics.gauge('gatehouse_connections', this.#open);
-        channel.socket.destroySoon();
+        closeSoon(channel.socket);
       });
   }
 
@@ -229,6 +240,15 @@ export class PostgresListener {
     secure.on('error', () => undefined);
     channel.replace(secure);
   }
+}
+
+/** Closes when what was written is sent, and all the same when the client does not take it: a closed session holds nothing. */
+function closeSoon(socket: Socket): void {
+  if (socket.destroyed) return;
+  const patience = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  patience.unref();
+  socket.once('close', () => clearTimeout(patience));
+  socket.destroySoon();
 }
 
 export function isLoopback(address: string): boolean {
