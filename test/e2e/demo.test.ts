@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import test, { after, before } from 'node:test';
+import test, { after, before, type TestContext } from 'node:test';
 
 const root = resolve(import.meta.dirname, '../..');
 const main = join(root, 'src/cli/main.ts');
@@ -44,23 +44,32 @@ test('a second start finds its data, and everything the guide says can be pasted
   const guide = await textUntil(running.stdout, /Ctrl-C stops all of it/);
   const exports = guide.match(/^export \w+_TOKEN=.*$/gm) ?? [];
   assert.equal(exports.length, 3);
+  // sh, not bash: bash takes a socket for its input, as child processes get it, for a remote login and reads ~/.bashrc
   const shell = (line: string) =>
-    spawnSync('bash', ['-c', `${exports.join('\n')}\n${line}`], { encoding: 'utf8', cwd: scratch });
+    spawnSync('sh', ['-c', `${exports.join('\n')}\n${line}`], { encoding: 'utf8', cwd: scratch });
 
-  if (hasPsql()) {
-    for (const login of guide.match(/^ {2}PGPASSWORD=.*$/gm) ?? []) {
+  await t.test('psql for both people', (t) => {
+    if (!hasPsql()) return missing(t, 'psql');
+    const logins = guide.match(/^ {2}PGPASSWORD=.*$/gm) ?? [];
+    assert.equal(logins.length, 2);
+    for (const login of logins) {
       const { stdout, stderr } = shell(`${login} -XAtc 'SELECT count(*) FROM shop.customers'`);
       assert.equal(stdout, '50000\n', stderr);
     }
-  }
-  if (spawnSync('python3', ['-c', 'import pandas, sqlalchemy, psycopg2']).status === 0) {
+  });
+
+  await t.test('the service’s pandas script', (t) => {
+    const python = ['python3', '/usr/bin/python3'].find(
+      (each) => spawnSync(each, ['-c', 'import pandas, sqlalchemy, psycopg2']).status === 0,
+    );
+    if (python === undefined) return missing(t, 'python3 with pandas, SQLAlchemy and psycopg2');
     const script = /^ {2}(python3 - <<'EOF'[\s\S]*?^ {2}EOF)$/m.exec(guide)?.[1] ?? '';
-    const exported = shell(script.replace(/^ {2}/gm, ''));
+    const exported = shell(script.replace(/^ {2}/gm, '').replace('python3', python));
     assert.equal(exported.status, 0, exported.stderr);
     const lines = readFileSync(join(scratch, 'revenue.csv'), 'utf8').trim().split('\n');
     assert.equal(lines[0], 'city,orders,revenue');
     assert.equal(lines.length, 13);
-  }
+  });
 
   await t.test('the command line logs in with the browser, connects, and logs out', () => commandLine(guide));
 
@@ -155,6 +164,12 @@ function demo(...args: string[]) {
   return spawnSync(process.execPath, [main, 'demo', '--state', state, '--port', String(port), ...args], {
     encoding: 'utf8',
   });
+}
+
+/** A run that proves less must not look the same: in CI, nothing is skipped for want of a client. */
+function missing(t: TestContext, what: string): void {
+  if (process.env['CI'] === 'true') assert.fail(`${what} is missing`);
+  t.skip(`${what} is missing`);
 }
 
 function hasPsql(): boolean {

@@ -219,6 +219,7 @@ test('completion knows subcommands and options', () => {
     spawnSync(
       'bash',
       [
+        '--norc',
         '-c',
         `source ./completion.sh; COMP_WORDS=(${line}); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _gatehouse; echo "\${COMPREPLY[*]}"`,
       ],
