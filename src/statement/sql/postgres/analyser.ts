@@ -10,7 +10,8 @@ import { Tokens } from './lexer.ts';
 import { Names } from './names.ts';
 import { nesting } from './nesting.ts';
 import { sqlOfBlock } from './plpgsql.ts';
-import { type Inner, Reader } from './reader.ts';
+import { Reader } from './reader.ts';
+import type { Inner } from './scope.ts';
 import { type Outline, readStatement, type SessionObjects } from './statements.ts';
 import { as, number, part, type Tree, tagged } from './tree.ts';
 

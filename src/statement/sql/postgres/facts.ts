@@ -2,7 +2,8 @@ import type { Action, ResourceRef } from '../../../model/access.ts';
 import type { CatalogRelation, Oid } from '../../../model/catalog.ts';
 import type { AccessQuestion, Hazard, RelationSite, SessionObject, StatementEffect } from '../../../model/statement.ts';
 import { echoedColumns } from './built-ins.ts';
-import type { Range } from './places.ts';
+import type { Tokens } from './lexer.ts';
+import { characterPosition, type Range } from './places.ts';
 
 /** https://www.postgresql.org/docs/current/ddl-system-columns.html */
 const SYSTEM_COLUMNS = ['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'];
@@ -57,6 +58,12 @@ export class Facts {
     if (this.#asked.has(key)) return;
     this.#asked.add(key);
     this.questions.push({ action, resource });
+  }
+
+  /** One hazard of a kind is enough to refuse the statement; its position is that of the first place. */
+  hazardAt(tokens: Tokens | undefined, offset: number, hazard: Hazard): void {
+    if (this.hazards.some((known) => known.code === hazard.code && known.applies === hazard.applies)) return;
+    this.hazards.push(tokens ? { ...hazard, position: characterPosition(tokens.bytes, offset) } : hazard);
   }
 
   /** `change` wins over `read`, `read` over `session`. */
@@ -156,4 +163,8 @@ export function behind(site: RelationSite): RelationSite {
     systemColumns: [],
     columns: site.columns,
   };
+}
+
+export function tableResource(connection: string, schema: string, table: string) {
+  return { type: 'Table', connection, schema, table, labels: [] } as const;
 }

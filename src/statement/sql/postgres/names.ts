@@ -263,3 +263,18 @@ function without(set: ReadonlySet<string>, item: string): ReadonlySet<string> {
   rest.delete(item);
   return rest;
 }
+
+/** The text form of a relation name, as regclass reads it. */
+export function parseQualified(value: string): RelationName | undefined {
+  const parts: string[] = [];
+  const part = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
+  for (;;) {
+    const match = part.exec(value);
+    if (!match) return undefined;
+    parts.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : (match[2] ?? '').toLowerCase());
+    if (match[3] !== '.') break;
+  }
+  const name = parts[parts.length - 1];
+  if (name === undefined || parts.length > 3) return undefined;
+  return { name, schema: parts[parts.length - 2], catalog: parts[parts.length - 3] };
+}

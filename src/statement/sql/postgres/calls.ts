@@ -1,0 +1,306 @@
+import type { CatalogFunction } from '../../../model/catalog.ts';
+import { type BuiltInRule, builtInRule } from './built-ins.ts';
+import { type Facts, tableResource } from './facts.ts';
+import type { Tokens } from './lexer.ts';
+import { type Names, parseQualified, SYSTEM_SCHEMAS } from './names.ts';
+import { hasColumn, type Inner, type ReaderOptions, type Scope } from './scope.ts';
+import { isGatewaySetting, isHarmlessSetting, isIdentitySetting, searchPathOf } from './settings.ts';
+import { as, child, constant, list, part, type Tree, words } from './tree.ts';
+
+/** What a statement calls: functions, the functions behind operators and attributes, and the settings they read and change. */
+export class Calls {
+  readonly #facts: Facts;
+  readonly #names: Names;
+  readonly #connection: string;
+  readonly #tokens: Tokens | undefined;
+  readonly #inner: Inner;
+
+  constructor({ facts, names, connection, tokens, inner }: ReaderOptions) {
+    this.#facts = facts;
+    this.#names = names;
+    this.#connection = connection;
+    this.#tokens = tokens;
+    this.#inner = inner;
+  }
+
+  /** `c.f` calls the function f(c) when c is a row and has no such column. */
+  attribute(name: string): void {
+    for (const fn of this.#names.index.functions(name)) {
+      if (SYSTEM_SCHEMAS.has(fn.schema) || fn.extension !== undefined) continue;
+      if (fn.argTypes.length === 0 || !this.#names.index.isComposite(fn.argTypes[0] ?? 0)) continue;
+      this.#callUser(fn);
+    }
+  }
+
+  // Functions and operators.
+
+  operator(name: readonly string[]): void {
+    if (name.length === 0) return;
+    const operator = name[name.length - 1] ?? '';
+    const schema = name.length > 1 ? name[name.length - 2] : undefined;
+    if (schema === 'pg_catalog') return;
+    const operators = this.#names.catalog.operators;
+    if (!operators) {
+      if (schema !== undefined) this.#userOperator(`${schema}.${operator}`);
+      return;
+    }
+    const path = this.#names.path;
+    for (const candidate of operators) {
+      if (candidate.name !== operator || candidate.extension !== undefined) continue;
+      if (schema !== undefined ? candidate.schema !== schema : path && !path.includes(candidate.schema)) continue;
+      const fn = this.#names.index.functionByOid(candidate.implementation);
+      if (fn) this.#callUser(fn);
+      else this.#userOperator(`${candidate.schema}.${operator}`);
+    }
+  }
+
+  #userOperator(operator: string): void {
+    this.#facts.hazards.push({
+      code: 'user-operator',
+      message: `The operator ${operator} runs code that could show masked data. Use a built-in operator.`,
+      applies: 'hidden-anywhere',
+    });
+  }
+
+  call(funcname: readonly string[], args: readonly unknown[], offset: number, scope: Scope): void {
+    const name = funcname[funcname.length - 1] ?? '';
+    const schema = funcname[funcname.length - 2];
+    const candidates = this.#candidates(name, schema);
+    const builtIn =
+      schema === undefined
+        ? !this.#names.index.knowsSystemFunctions || candidates.some((fn) => fn.schema === 'pg_catalog')
+        : SYSTEM_SCHEMAS.has(schema);
+    const native = candidates.some(
+      (fn) => fn.extension !== undefined || fn.language === 'c' || fn.language === 'internal',
+    );
+    if (builtIn || native) {
+      if (name === 'set_config') this.#setConfig(args);
+      else if (name === 'current_setting') this.#currentSetting(args, scope);
+      const rule = builtInRule(name);
+      const home = schema ?? candidates.find((fn) => fn.extension !== undefined)?.schema ?? 'pg_catalog';
+      if (rule) this.#builtIn({ schema: home, name }, rule, args);
+    }
+    for (const fn of candidates) {
+      if (SYSTEM_SCHEMAS.has(fn.schema) || fn.extension !== undefined) continue;
+      if ((fn.language === 'c' || fn.language === 'internal') && fn.kind !== 'aggregate') continue;
+      this.#callUser(fn);
+    }
+    if (candidates.length === 0 && (!builtIn || this.#names.index.knowsSystemFunctions)) {
+      this.#unknownFunction(name, schema, offset, scope);
+    }
+  }
+
+  #candidates(name: string, schema: string | undefined): readonly CatalogFunction[] {
+    if (schema !== undefined && this.#names.isTemporarySchema(schema)) {
+      return this.#names.session.temporaryFunctions.filter((fn) => fn.name === name);
+    }
+    const all = this.#names.index.functions(name);
+    const path = this.#names.path;
+    if (schema !== undefined) return all.filter((fn) => fn.schema === schema);
+    return path ? all.filter((fn) => fn.schema === 'pg_catalog' || path.includes(fn.schema)) : all;
+  }
+
+  /** A name that is no function may still be a column (`email(c)`) or a type (`text(x)`); anything else is new to the snapshot. */
+  #unknownFunction(name: string, schema: string | undefined, offset: number, scope: Scope): void {
+    for (let level = scope.level; level; level = level.outer) {
+      if (level.sites.some((site) => hasColumn(site, name))) return;
+    }
+    if (this.#names.index.types(name).some((type) => schema === undefined || type.schema === schema)) return;
+    this.#facts.hazardAt(this.#tokens, offset, {
+      code: 'unknown-function',
+      message: `function ${schema === undefined ? '' : `${schema}.`}${name} is not known to the gateway. Check its name, or try again in a moment.`,
+      applies: 'hidden-anywhere',
+      sqlstate: '42883',
+    });
+  }
+
+  readonly #called = new Set<number>();
+
+  #callUser(fn: CatalogFunction): void {
+    if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
+    this.#called.add(fn.oid);
+    if (fn.extension !== undefined && builtInRule(fn.name) === undefined) return;
+    if (fn.kind === 'aggregate' && fn.support) {
+      for (const oid of fn.support) {
+        const support = this.#names.index.functionByOid(oid);
+        if (support) this.#callUser(support);
+        else if (this.#names.index.knowsSystemFunctions) this.#opaqueFunction(fn);
+      }
+      return;
+    }
+    if (fn.kind !== 'aggregate' && (fn.language === 'c' || fn.language === 'internal')) return;
+    if (fn.language === 'sql' && fn.source !== undefined && this.#inner.body(fn, this.#facts)) return;
+    this.#opaqueFunction(fn);
+  }
+
+  #opaqueFunction(fn: CatalogFunction): void {
+    this.#facts.raise('change');
+    this.runsCode();
+    this.#facts.ask('call', { type: 'Function', connection: this.#connection, schema: fn.schema, name: fn.name });
+    this.#facts.hazards.push({
+      code: 'opaque-function',
+      message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data. Ask for access to the unmasked data.`,
+      applies: 'hidden-anywhere',
+    });
+  }
+
+  /** Code that nobody read may have changed any setting. */
+  runsCode(): void {
+    this.#facts.changesContext = true;
+    this.#names.setPath(undefined, false);
+  }
+
+  #builtIn(fn: { schema: string; name: string }, rule: BuiltInRule, args: readonly unknown[]): void {
+    const { name } = fn;
+    const call = (): void => {
+      this.#facts.raise('change');
+      this.#facts.ask('call', { type: 'Function', connection: this.#connection, ...fn });
+    };
+    const hazard = (code: string): void => {
+      this.#facts.hazards.push({
+        code,
+        message: `${name} ${rule.why}, which could show masked data. Write the query directly, or ask for access to the unmasked data.`,
+        applies: 'hidden-anywhere',
+      });
+    };
+    switch (rule.kind) {
+      case 'administers':
+        call();
+        return;
+      case 'acts':
+        call();
+        hazard('server-access');
+        return;
+      case 'reads-around':
+        hazard('reads-around');
+        return;
+      case 'sequence':
+        this.#sequence(args[0]);
+        return;
+      case 'prints-relation': {
+        const relation = constant(args[0]);
+        const understood = typeof relation === 'string' && this.#inner.sql(`TABLE ${relation}`, this.#facts);
+        if (!understood) hazard('dynamic-sql');
+        return;
+      }
+      case 'runs-sql': {
+        const texts = rule.sql(args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null))));
+        const understood = texts?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
+        if (!understood) hazard('dynamic-sql');
+        return;
+      }
+    }
+  }
+
+  #sequence(argument: unknown): void {
+    const name = constant(argument);
+    const parsed = typeof name === 'string' ? parseQualified(name) : undefined;
+    const resolved = parsed && this.#names.resolve(parsed);
+    if (resolved?.kind === 'temporary') return;
+    this.#facts.raise('change');
+    if (resolved?.kind === 'relation')
+      this.#facts.ask('write', tableResource(this.#connection, resolved.relation.schema, resolved.relation.name));
+    else if (resolved?.kind === 'new')
+      this.#facts.ask('write', tableResource(this.#connection, resolved.schema, resolved.name));
+    else this.#facts.ask('write', { type: 'Connection', connection: this.#connection });
+  }
+
+  // Settings.
+
+  #currentSetting(args: readonly unknown[], scope: Scope): void {
+    const name = constant(args[0]);
+    if (typeof name === 'string') {
+      if (isGatewaySetting(name)) this.gatewaySetting();
+      return;
+    }
+    const fields = list(as(args[0], 'ColumnRef'), 'fields');
+    const [qualifier, column] = words(fields);
+    if (fields.length === 2 && qualifier !== undefined && column === 'name') {
+      for (let level = scope.level; level; level = level.outer) {
+        if (level.sites.some((site) => site.correlationName === qualifier)) break;
+        if (level.settingsViews.has(qualifier)) return;
+      }
+    }
+    this.#computedSetting();
+  }
+
+  #computedSetting(): void {
+    this.#facts.hazards.push({
+      code: 'computed-setting',
+      message:
+        'The name of the setting is computed, so the gateway cannot tell which one it is. Write it as a constant.',
+      applies: 'hidden-anywhere',
+    });
+  }
+
+  gatewaySetting(): void {
+    this.#facts.hazards.push({
+      code: 'gateway-setting',
+      message: 'Settings that begin with "gatehouse" belong to the gateway. Leave them alone.',
+      applies: 'everyone',
+      sqlstate: '42501',
+    });
+  }
+
+  #setConfig(args: readonly unknown[]): void {
+    const name = constant(args[0]);
+    this.#facts.changesContext = true;
+    if (typeof name !== 'string') {
+      this.#computedSetting();
+      this.#facts.raise('change');
+      this.#facts.ask('set', { type: 'Connection', connection: this.#connection });
+      this.#names.setPath(undefined, false);
+      return;
+    }
+    this.setting(name, true);
+    // Whether and how often a call runs is known only for the plainest query; `plainSetConfig` follows those.
+    if (name.toLowerCase() === 'search_path') this.#names.setPath(undefined, false);
+  }
+
+  /** `SELECT set_config('search_path', 'a, b', false)` and nothing else: as good as SET. */
+  plainSetConfig(select: Tree, before: readonly string[] | undefined): void {
+    const plain = Object.keys(select).every((key) => ['targetList', 'limitOption', 'op'].includes(key));
+    const calls = list(select, 'targetList').map((item) => as(part(as(item, 'ResTarget'), 'val'), 'FuncCall'));
+    const [call] = calls;
+    if (!plain || calls.length !== 1 || !call) return;
+    const name = words(list(call, 'funcname'));
+    const [setting, value, local] = list(call, 'args').map(constant);
+    if (name[name.length - 1] !== 'set_config' || setting?.toLowerCase() !== 'search_path' || typeof value !== 'string')
+      return;
+    if (
+      name.length > 1
+        ? name[0] !== 'pg_catalog'
+        : this.#candidates('set_config', undefined).some((fn) => fn.schema !== 'pg_catalog')
+    )
+      return;
+    if (local !== 'true' && local !== 'false') return;
+    this.#names.setPath(before, false);
+    this.#names.setPath(searchPathOf(value), local === 'true');
+  }
+
+  /** A setting that is changed; `hidden-anywhere` for those that change who the session is. */
+  setting(name: string, changed: boolean): void {
+    if (isGatewaySetting(name)) {
+      this.gatewaySetting();
+      return;
+    }
+    if (changed && name.toLowerCase() === 'standard_conforming_strings') this.#names.doubtPlainStrings();
+    if (!changed || isHarmlessSetting(name)) return;
+    this.#facts.raise('change');
+    this.#facts.ask('set', { type: 'Connection', connection: this.#connection });
+    if (isIdentitySetting(name)) this.identity();
+  }
+
+  identity(): void {
+    this.#facts.hazards.push({
+      code: 'changes-identity',
+      message:
+        'Acting as another role changes what the target shows; the gateway does not follow that for masked data.',
+      applies: 'hidden-anywhere',
+    });
+  }
+}
+
+function isNumber(value: unknown): boolean {
+  return child(as(value, 'A_Const'), 'ival') !== undefined;
+}

@@ -1,0 +1,64 @@
+import type { CatalogFunction } from '../../../model/catalog.ts';
+import type { SqlStatement } from '../../../model/statement.ts';
+import type { Facts, SiteDraft } from './facts.ts';
+import type { Tokens } from './lexer.ts';
+import type { Names } from './names.ts';
+
+/** Names of the common table expressions that can be seen at some place. */
+export interface Ctes {
+  readonly names: ReadonlySet<string>;
+  readonly outer: Ctes | undefined;
+}
+
+/** The FROM list of one query level. */
+export interface Level {
+  readonly outer: Level | undefined;
+  readonly sites: SiteDraft[];
+  readonly echoes: { readonly correlationName: string; all: boolean }[];
+  /** Correlation names of pg_settings at this level: its `name` column holds no setting of the gateway. */
+  readonly settingsViews: Set<string>;
+  readonly joinAliases: Set<string>;
+  /** Column references of this level and the levels inside it. */
+  readonly references: { readonly qualifier: string | undefined; readonly name: string }[];
+}
+
+export interface Scope {
+  readonly ctes: Ctes | undefined;
+  readonly level: Level | undefined;
+}
+
+export const OUTERMOST: Scope = { ctes: undefined, level: undefined };
+
+/** What the reader asks of the room around it: judging SQL that stands behind a name or inside a string. */
+export interface Inner {
+  /** Judges the body of a function written in SQL; false when it cannot be understood. */
+  body(fn: CatalogFunction, facts: Facts): boolean;
+  /** Judges SQL text that a built-in runs; false when it cannot be understood. */
+  sql(text: string, facts: Facts): boolean;
+  /** Judges a PL/pgSQL block; false when it can run SQL that is not written in it. */
+  block(source: string, facts: Facts): boolean;
+  /**
+   * Whether a prepared statement's names still mean what they did: the server looks them up again when search_path or a relation
+   * changes. https://www.postgresql.org/docs/current/sql-prepare.html
+   */
+  meansTheSame(prepared: SqlStatement): boolean;
+}
+
+export interface ReaderOptions {
+  readonly facts: Facts;
+  readonly names: Names;
+  readonly connection: string;
+  readonly inner: Inner;
+  /** Absent inside function bodies: nothing there can be replaced. */
+  readonly tokens: Tokens | undefined;
+}
+
+/** A star or a whole-row reference: every column of the site can be seen. */
+export function seeWhole(site: SiteDraft): void {
+  if (site.form === 'target') site.rawAll = true;
+  else site.all = true;
+}
+
+export function hasColumn(site: SiteDraft, name: string): boolean {
+  return site.relation.columns.some((column) => column.name === name);
+}
