@@ -75,7 +75,7 @@ export async function askConsent(
     tables: [...new Set(question.planned.flatMap((planned) => planned.tables))],
     labels: [...new Set(question.planned.flatMap((planned) => planned.labels))],
   });
-  services.metrics.count('gatehouse_holds_total');
+  services.metrics.count('holds_total');
   if (mode === 'error') return pendingRefusal(question, request);
   onWaiting(request);
   const deadline = AbortSignal.timeout(waitSeconds * 1000);

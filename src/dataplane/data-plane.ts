@@ -8,7 +8,7 @@ import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { backend } from '../wire/postgres/index.ts';
 import { authenticate } from './authenticate.ts';
 import { CancelKeys } from './cancel-keys.ts';
-import { parseSessionContext, SESSION_CONTEXT_SQL } from './catalog/index.ts';
+import { parseSessionContext, SESSION_START_SQL } from './catalog/index.ts';
 import { denialRefusal } from './consent.ts';
 import { RefusalError, refusal } from './errors.ts';
 import { type Arrival, PostgresListener, type TlsMaterial } from './listener.ts';
@@ -176,11 +176,11 @@ export class DataPlane implements SessionDirectory {
           services.sink.conceal('src', { ip: arrival.address, port: arrival.port }),
         ],
       });
-      services.metrics.count('gatehouse_logins_total', { outcome: 'ok', method });
+      services.metrics.count('logins_total', { outcome: 'ok', method });
       return principal;
     } catch (error) {
       if (error instanceof RefusalError) await this.#recordRefusal(arrival, error.refusal);
-      services.metrics.count('gatehouse_logins_total', { outcome: 'refused', method: 'any' });
+      services.metrics.count('logins_total', { outcome: 'refused', method: 'any' });
       throw error;
     }
   }
@@ -277,7 +277,7 @@ export class DataPlane implements SessionDirectory {
     let relay: PostgresRelay | undefined;
     const key = this.#cancelKeys.issue({ cancel: () => relay?.cancel() }, arrival.startup.minor >= 2 ? 32 : 4);
     try {
-      const context = parseSessionContext(await askTarget(target, SESSION_CONTEXT_SQL));
+      const context = parseSessionContext(await askTarget(target, SESSION_START_SQL));
       await session.recordStart();
       const client = arrival.channel.socket;
       client.write(greeting(target, key));
@@ -300,7 +300,7 @@ export class DataPlane implements SessionDirectory {
         },
       });
       this.#running.set(session.id, { session, relay });
-      services.metrics.gauge('gatehouse_sessions', this.#running.size);
+      services.metrics.gauge('sessions_open', this.#running.size);
       const stop = this.#endWhenExpired(session, principal);
       const ended = await relay.run();
       stop();
@@ -318,7 +318,7 @@ export class DataPlane implements SessionDirectory {
     } finally {
       this.#cancelKeys.revoke(key.processId);
       this.#running.delete(session.id);
-      services.metrics.gauge('gatehouse_sessions', this.#running.size);
+      services.metrics.gauge('sessions_open', this.#running.size);
       target.socket.destroySoon();
     }
   }

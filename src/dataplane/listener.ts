@@ -96,7 +96,7 @@ export class PostgresListener {
       return;
     }
     if (this.#open >= this.#options.maxConnections()) {
-      metrics.count('gatehouse_connections_refused_total');
+      metrics.count('connections_refused_total');
       socket.end(
         encodeRefusal(
           refusal('too-many-connections', 'gatehouse: too many connections', { hint: 'Try again later.' }),
@@ -107,7 +107,7 @@ export class PostgresListener {
       return;
     }
     this.#open += 1;
-    metrics.gauge('gatehouse_connections', this.#open);
+    metrics.gauge('connections_open', this.#open);
     const peer = { address: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 };
     const channel = new ByteChannel(socket);
     // One deadline from accept on: neither SSLRequest nor a slow byte now and then prolongs it.
@@ -129,7 +129,7 @@ export class PostgresListener {
         clearTimeout(deadline);
         clearTimeout(late);
         this.#open -= 1;
-        metrics.gauge('gatehouse_connections', this.#open);
+        metrics.gauge('connections_open', this.#open);
         closeSoon(channel.socket);
       });
   }

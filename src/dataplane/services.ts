@@ -5,6 +5,7 @@ import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
 import type { AccessQuestion } from '../model/statement.ts';
 import type { RowMeter } from './row-meter.ts';
+import type { Tally } from './tally.ts';
 import type { Worlds } from './world.ts';
 
 /** One principal's questions, asked again and again with changing context. */
@@ -84,6 +85,8 @@ export interface Services {
   readonly rows: RowMeter;
   readonly sink: RecordSink;
   readonly metrics: MetricsPort;
+  /** For counts on the hot path. */
+  readonly tally: Tally;
   readonly log: LogPort;
   readonly clock: () => number;
   /** The target's password, read when it is needed. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type Effective, effectiveLabels, parseSticky } from '../masking/index.ts';
-import type { CatalogSnapshot } from '../model/catalog.ts';
+import type { CatalogSnapshot, SessionContext } from '../model/catalog.ts';
 import type { ConnectionConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { LabelFile } from '../model/mask.ts';
+import type { Lineage } from '../model/statement.ts';
 import { type StatementAnalyser, viewLineage } from '../statement/sql/postgres/index.ts';
 import { CatalogCache, type RefreshReason } from './catalog/index.ts';
 import type { LogPort } from './services.ts';
@@ -40,9 +41,14 @@ export interface WorldsOptions {
   readonly onChanged: (world: World, reason: string) => void;
 }
 
+/** DDL comes in bursts; the catalog is read once after each. */
+const REFRESH_AFTER_DDL_MS = 500;
+
 interface Entry {
   readonly cache: CatalogCache;
   world: World | undefined;
+  outdated: boolean;
+  timer: NodeJS.Timeout | undefined;
   snapshot: CatalogSnapshot | undefined;
 }
 
@@ -78,8 +84,58 @@ export class Worlds {
     const connection = this.#options.connections().get(name);
     if (!connection) throw new Error(`there is no connection ${name}`);
     const entry = this.#entry(connection);
-    const snapshot = await entry.cache.refresh(reason);
+    const changed = entry.outdated;
+    entry.outdated = false;
+    let snapshot: CatalogSnapshot;
+    try {
+      snapshot = await entry.cache.refresh(reason);
+    } catch (error) {
+      entry.outdated = changed;
+      throw error;
+    }
     return this.#adopt(name, entry, snapshot, reason);
+  }
+
+  /**
+   * The world with what a session's open transaction made laid over it: for that session alone, until the transaction ends.
+   */
+  overlay(world: World, context: SessionContext): World {
+    const { uncommitted = [], uncommittedFunctions = [] } = context;
+    if (uncommitted.length === 0 && uncommittedFunctions.length === 0) return world;
+    const base = world.catalog;
+    const relations = new Map(base.relations);
+    for (const relation of uncommitted) relations.set(relation.oid, relation);
+    const replaced = new Set(uncommittedFunctions.map(({ oid }) => oid));
+    const version = createHash('sha256')
+      .update(base.version)
+      .update(JSON.stringify([uncommitted, uncommittedFunctions]))
+      .digest('hex');
+    const catalog: CatalogSnapshot = {
+      ...base,
+      version: `sha256:${version}`,
+      relations,
+      functions: [...base.functions.filter(({ oid }) => !replaced.has(oid)), ...uncommittedFunctions],
+      schemas: new Set([...base.schemas, ...uncommitted.map(({ schema }) => schema)]),
+    };
+    return this.#label(world.connection, catalog).world;
+  }
+
+  /** A statement that may have changed the catalog was committed: nobody from whom something is hidden plans on the old one. */
+  markChanged(connection: string): void {
+    const entry = this.#entries.get(connection);
+    if (!entry) return;
+    entry.outdated = true;
+    entry.timer ??= setTimeout(() => {
+      entry.timer = undefined;
+      this.refresh(connection, 'ddl').catch((error: unknown) =>
+        this.#options.log.warn({ connection, error }, 'the catalog could not be read again'),
+      );
+    }, REFRESH_AFTER_DDL_MS);
+  }
+
+  /** Whether a change is known that the current world does not show. */
+  isOutdated(connection: string): boolean {
+    return this.#entries.get(connection)?.outdated ?? false;
   }
 
   /** Label files, or connections, changed. */
@@ -95,6 +151,7 @@ export class Worlds {
   }
 
   async close(): Promise<void> {
+    for (const { timer } of this.#entries.values()) clearTimeout(timer);
     await Promise.all([...this.#entries.values()].map((entry) => entry.cache.close()));
   }
 
@@ -114,6 +171,8 @@ export class Worlds {
           },
         }),
         world: undefined,
+        outdated: false,
+        timer: undefined,
         snapshot: undefined,
       };
       const started = entry;
@@ -133,18 +192,25 @@ export class Worlds {
   }
 
   #build(name: string, entry: Entry, snapshot: CatalogSnapshot, reason: string): World {
-    const files = this.#options.labels().filter((file) => file.connection === name);
-    const lineage = viewLineage(snapshot, this.#options.analyser);
-    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
-    for (const problem of labels.problems)
+    const { world, sticky } = this.#label(name, snapshot);
+    for (const problem of world.labels.problems) {
       this.#options.log.warn({ connection: name, problem }, 'a label needs attention');
-    this.#options.sticky.save(name, JSON.parse(JSON.stringify(labels.sticky)) as JsonValue);
-    const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
+    }
+    this.#options.sticky.save(name, sticky);
     entry.snapshot = snapshot;
     if (entry.world?.version === world.version) return entry.world;
     entry.world = world;
     this.#options.onChanged(world, reason);
     return world;
+  }
+
+  #label(name: string, snapshot: CatalogSnapshot): { readonly world: World; readonly sticky: JsonValue } {
+    const files = this.#options.labels().filter((file) => file.connection === name);
+    // Without a label nothing can inherit one, and reading every view would be for nothing.
+    const lineage: Lineage = files.length === 0 ? new Map() : viewLineage(snapshot, this.#options.analyser);
+    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
+    const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
+    return { world, sticky: JSON.parse(JSON.stringify(labels.sticky)) as JsonValue };
   }
 }
 

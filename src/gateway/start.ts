@@ -3,7 +3,7 @@ import pino from 'pino';
 import { createApprovals } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
 import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
-import { DataPlane, RowMeter, type Services, TargetQueries, Worlds } from '../dataplane/index.ts';
+import { DataPlane, RowMeter, type Services, Tally, TargetQueries, Worlds } from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
 import { pseudonymSettings } from '../masking/index.ts';
@@ -127,6 +127,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
   });
 
   const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
+  const tally = new Tally(metrics);
   const services: Services = {
     config,
     policy: () => current.policy,
@@ -135,6 +136,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     rows: new RowMeter(storage.budgets),
     sink: ledger,
     metrics,
+    tally,
     log,
     clock,
     targetPassword,
@@ -246,6 +248,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     await ledger.append({ kind: 'log.stop', time: clock(), clear: { reason: 'shutdown' } }).catch(() => undefined);
     await ledger.close();
     await index.close();
+    tally.close();
     await storage.close();
     log.info({}, 'gatehouse has stopped');
   };

@@ -137,6 +137,9 @@ export interface SessionContext {
   /** Temporary relations of this session; they hold nothing but the masked world. */
   readonly temporary: readonly CatalogRelation[];
   readonly temporaryFunctions: readonly CatalogFunction[];
+  /** What the session's open transaction created or changed: in no snapshot yet, and to be laid over it. */
+  readonly uncommitted?: readonly CatalogRelation[];
+  readonly uncommittedFunctions?: readonly CatalogFunction[];
   readonly currentUser: string;
   readonly standardConformingStrings: boolean;
   /** The session's open transaction has changed the catalog, so a snapshot read elsewhere does not show what it sees. */

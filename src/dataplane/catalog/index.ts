@@ -3,4 +3,4 @@ export { CatalogError, type CatalogErrorCode } from './errors.ts';
 export { functionsNamed, relationNamed } from './names.ts';
 export { parseSessionContext } from './parse.ts';
 export { type Query, readCatalog, readSessionContext } from './read.ts';
-export { SESSION_CONTEXT_SQL } from './sql.ts';
+export { SESSION_CONTEXT_SQL, SESSION_START_SQL } from './sql.ts';

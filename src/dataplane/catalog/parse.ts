@@ -271,11 +271,17 @@ export function parseSessionContext(rows: readonly (readonly (string | null)[])[
   if (rows.length !== 1 || row?.length !== 6) throw broken('expected one row of six columns');
   const [path, temporarySchema, currentUser, conforming, relations, functions] = row;
   if (typeof currentUser !== 'string') throw broken('expected a user name');
+  const isTemporary = ({ schema }: { readonly schema: string }): boolean => schema === temporarySchema;
+  const ownRelations = typeof relations === 'string' ? parseNames(relations).map((text) => parseRelation(text)) : [];
+  const ownFunctions = typeof functions === 'string' ? parseNames(functions).map(parseFunction) : [];
+  const uncommitted = ownRelations.filter((relation) => !isTemporary(relation));
+  const uncommittedFunctions = ownFunctions.filter((fn) => !isTemporary(fn));
   return {
     searchPath: parseNames(path),
     ...(typeof temporarySchema === 'string' ? { temporarySchema } : {}),
-    temporary: typeof relations === 'string' ? parseNames(relations).map((text) => parseRelation(text)) : [],
-    temporaryFunctions: typeof functions === 'string' ? parseNames(functions).map(parseFunction) : [],
+    temporary: ownRelations.filter(isTemporary),
+    temporaryFunctions: ownFunctions.filter(isTemporary),
+    ...(uncommitted.length > 0 || uncommittedFunctions.length > 0 ? { uncommitted, uncommittedFunctions } : {}),
     currentUser,
     standardConformingStrings: conforming === 'on',
   };

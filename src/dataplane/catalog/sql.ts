@@ -195,12 +195,18 @@ SELECT pg_catalog.json_build_array(
  ORDER BY t.oid`;
 
 /**
+ * Rows of a system catalog that the session's own open transaction made: visible, and no older than its transaction id. Others do not
+ * see them, so they are in no snapshot.
+ */
+const ownTransaction = (alias: string): string => `pg_catalog.age(${alias}.xmin) OPERATOR(pg_catalog.<=) 0`;
+
+/**
  * Asks a session what name resolution in it depends on. One row of six text columns: search path (JSON), temporary schema,
- * current user, standard_conforming_strings, temporary relations (JSON), temporary functions (JSON); to be read by
- * `parseSessionContext`. Safe in a client's own session: nothing in it depends on search_path.
+ * current user, standard_conforming_strings, then relations (JSON) and functions (JSON) that only this session sees: temporary ones and
+ * those of its open transaction; to be read by `parseSessionContext`. Safe in a client's own session: nothing in it depends on search_path.
  */
 export const SESSION_CONTEXT_SQL = `
-WITH RECURSIVE ${relationRows(`c.relnamespace ${eq} pg_catalog.pg_my_temp_schema()`)}
+WITH RECURSIVE ${relationRows(`(c.relnamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('c')})`)}
 SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
        (SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace n WHERE n.oid ${eq} pg_catalog.pg_my_temp_schema()),
        CURRENT_USER::pg_catalog.text,
@@ -210,4 +216,9 @@ SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
-         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema())`;
+         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')})`;
+
+/** The same for a session that has just begun and cannot have made anything; cheap, since every login asks it. */
+export const SESSION_START_SQL = `
+SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text, NULL::pg_catalog.text, CURRENT_USER::pg_catalog.text,
+       pg_catalog.current_setting('standard_conforming_strings'), NULL::pg_catalog.text, NULL::pg_catalog.text`;

@@ -23,6 +23,9 @@ import type { Portal } from './session-objects.ts';
 
 /** Rows granted at once to a bounded result: small, since sessions of one person share budgets. */
 const SLICE = 256;
+/** Records of ended statements that are kept together, and for how long. */
+const MOST_ENDS = 64;
+const ENDS_AFTER_MS = 200;
 
 /** How the judge speaks with the waiting client. */
 export interface Asking {
@@ -47,9 +50,14 @@ type Hold = Extract<Denial, { effect: 'hold' }>;
 /** Takes decisions for one session at the moment of execution, grants rows, and writes the records of both. */
 export class Judge {
   readonly #session: Session;
+  readonly #onLost: () => void;
+  #ends: JsonObject[] = [];
+  #endsTimer: NodeJS.Timeout | undefined;
 
-  constructor(session: Session) {
+  /** `onLost`: a record could not be written. */
+  constructor(session: Session, onLost: () => void) {
     this.#session = session;
+    this.#onLost = onLost;
   }
 
   /** All statements of one message are judged before any of them is forwarded. */
@@ -106,7 +114,7 @@ export class Judge {
       throw error;
     } finally {
       asking.end();
-      this.#session.services.metrics.observe('gatehouse_hold_seconds', (performance.now() - started) / 1000);
+      this.#session.services.metrics.observe('hold_seconds', (performance.now() - started) / 1000);
     }
   }
 
@@ -209,7 +217,8 @@ export class Judge {
 
   recordForward(run: Run): Promise<Recorded> {
     const { planned } = run;
-    this.#session.services.metrics.count('gatehouse_statements_total', FORWARDED);
+    this.flushEnds();
+    this.#session.services.tally.count('statements_total', 'decision=forward');
     const clear: JsonObject = {
       ...planned.clear,
       decision: 'forward',
@@ -231,7 +240,8 @@ export class Judge {
     const session = this.#session;
     session.statements += 1;
     const decision = refused.code.startsWith('approval-') ? 'hold' : 'refuse';
-    session.services.metrics.count('gatehouse_statements_total', { decision });
+    this.flushEnds();
+    session.services.tally.count('statements_total', `decision=${decision}`);
     const clear: JsonObject = {
       ...(plan?.statements[0]?.clear ?? { policy: session.services.policy().version }),
       code: refused.code,
@@ -248,11 +258,14 @@ export class Judge {
     ]);
   }
 
-  runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): Promise<Recorded> {
-    this.#session.services.rows.release(this.#session.principal.id, run.reserved);
+  /** Its record goes to the disk with the next one of the session, or a little later: no statement waits for it. */
+  runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
+    const { services } = this.#session;
+    services.rows.release(this.#session.principal.id, run.reserved);
     run.reserved = 0;
-    this.#session.services.metrics.count('gatehouse_rows_total', undefined, run.rows);
-    return this.#session.record('query.end', {
+    services.tally.count('rows_total', '', run.rows);
+    services.tally.count('bytes_total', 'direction=out', run.bytes);
+    this.#ends.push({
       bytes: run.bytes,
       ms: Math.round(performance.now() - run.startedAt),
       outcome,
@@ -260,10 +273,20 @@ export class Judge {
       stmt: run.number,
       ...(sqlstate === undefined ? {} : { sqlstate }),
     });
+    if (this.#ends.length >= MOST_ENDS) this.flushEnds();
+    else this.#endsTimer ??= setTimeout(() => this.flushEnds(), ENDS_AFTER_MS);
+  }
+
+  /** Hands the records of ended statements to the ledger. */
+  flushEnds(): void {
+    clearTimeout(this.#endsTimer);
+    this.#endsTimer = undefined;
+    if (this.#ends.length === 0) return;
+    const ends = this.#ends;
+    this.#ends = [];
+    for (const clear of ends) this.#session.record('query.end', clear).catch(this.#onLost);
   }
 }
-
-const FORWARDED = { decision: 'forward' } as const;
 
 function mergeHolds(a: Hold, b: Hold): Hold {
   return {

@@ -93,7 +93,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       () => this.ledgerLost(),
     );
     this.replies = new Replies(this);
-    this.judge = new Judge(this.session);
+    this.judge = new Judge(this.session, () => this.ledgerLost());
     this.asking = this.#makeAsking();
     const { planner, context, refreshCatalog } = options;
     this.names = new SessionNames({ core: this, planner, context, refreshCatalog });
@@ -140,6 +140,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     if (reason === 'terminated' || reason === 'client-closed') this.flushTarget();
     this.#over = true;
     this.replies.close();
+    this.judge.flushEnds();
     this.#abort.abort();
     for (const wake of [...this.#settledWaiters.splice(0), ...this.#outboxWaiters.splice(0)]) wake();
     if (farewell && this.#client.writable) this.#client.write(encodeRefusal(farewell, 'FATAL'));
@@ -382,7 +383,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   }
 
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
-    this.judge.runEnded(run, outcome, sqlstate).catch(() => this.ledgerLost());
+    this.judge.runEnded(run, outcome, sqlstate);
     if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned);
     if (run.planned.statement.verb === 'copy-from') this.pipeline.copyIn = false;
   }
@@ -407,7 +408,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       { session: this.session.id, critical: true },
       'a hidden column was about to leave; cut off before its first row',
     );
-    metrics.count('gatehouse_mask_violations_total');
+    metrics.count('mask_violations_total');
     const statement = plan?.statements.flatMap((planned) => planned.hidden) ?? [];
     const recorded = this.session.record('alert.raised', { alert: 'mask-violation', severity: 'critical' }, statement);
     recorded.catch(() => this.ledgerLost());

@@ -28,6 +28,13 @@ export interface SessionNamesOptions {
   readonly refreshCatalog: (reason: 'ddl' | 'mismatch') => Promise<void>;
 }
 
+/** A world and what this session's open transaction lays over it. */
+interface Overlay {
+  readonly base: World;
+  readonly context: SessionContext;
+  readonly world: World;
+}
+
 /**
  * What names mean in one session, and the plans made with that meaning. Whenever a forwarded statement may have changed it, the target
  * itself is asked before the next name is resolved; nothing is simulated across messages.
@@ -44,6 +51,7 @@ export class SessionNames {
   /** The same, and the transaction it happened in is still open: its end may change it back. */
   #touched = false;
   #catalogTouched = false;
+  #overlay: Overlay | undefined;
   #status: TransactionStatus = 'I';
 
   constructor(options: SessionNamesOptions) {
@@ -77,15 +85,30 @@ export class SessionNames {
 
   #world(): World {
     const { services, connection } = this.#core.session;
-    return services.worlds.current(connection.name);
+    const base = services.worlds.current(connection.name);
+    const context = this.#context;
+    if (!context.uncommitted && !context.uncommittedFunctions) return base;
+    if (this.#overlay?.base !== base || this.#overlay.context !== context) {
+      this.#overlay = { base, context, world: services.worlds.overlay(base, context) };
+    }
+    return this.#overlay.world;
   }
 
   /** Plans a text; asks the target first when names may have changed. */
   plan(text: string): Planned | Promise<Planned> {
-    if (!this.#stale) return this.#planNow(text);
+    if (!this.#stale) return this.#planFresh(text);
     const early = this.#make(text, this.view(), false);
     if ('plan' in early && early.plan.statements.every(({ statement }) => NAMELESS.has(statement.verb))) return early;
-    return this.#refresh().then(() => this.#planNow(text));
+    return this.#refresh().then(() => this.#planFresh(text));
+  }
+
+  /** Nobody from whom something is hidden plans on a catalog that is known to have changed. */
+  #planFresh(text: string): Planned | Promise<Planned> {
+    const { services, connection } = this.#core.session;
+    if (services.worlds.isOutdated(connection.name) && this.view().hidden.size > 0) {
+      return this.#options.refreshCatalog('ddl').then(() => this.#planNow(text));
+    }
+    return this.#planNow(text);
   }
 
   #planNow(text: string): Planned | Promise<Planned> {
@@ -114,7 +137,7 @@ export class SessionNames {
       },
       session.services.policy(),
     );
-    session.services.metrics.observe('gatehouse_plan_seconds', (performance.now() - started) / 1000);
+    session.services.metrics.observe('plan_seconds', (performance.now() - started) / 1000);
     if (keep && 'plan' in planned && isLasting(planned.plan)) {
       if (this.#plans.size >= PLAN_CACHE) this.#plans.clear();
       this.#plans.set(text, planned.plan);
@@ -124,7 +147,7 @@ export class SessionNames {
 
   /** A plan was forwarded: what it may have changed is asked for before the next name is resolved. */
   forwarded(plan: Plan): void {
-    if (plan.changesContext) {
+    if (plan.changesContext || plan.changesCatalog) {
       this.#stale = true;
       this.#touched = true;
     }
@@ -138,7 +161,8 @@ export class SessionNames {
     this.#status = status;
     if (status === 'I' && this.#catalogTouched) {
       this.#catalogTouched = false;
-      this.#options.refreshCatalog('ddl').catch(() => undefined); // logged by whoever reads it
+      const { services, connection } = this.#core.session;
+      services.worlds.markChanged(connection.name);
     }
   }
 
