@@ -117,6 +117,18 @@ export const rowFunction = fn('shop.domain_of', {
   source: 'BEGIN END',
 });
 export const extensionFunction = fn('public.similarity', { language: 'c', extension: 'pg_trgm' });
+export const extensionSql = fn('public.distance', {
+  extension: 'earthdistance',
+  source: 'SELECT total FROM shop.orders',
+});
+export const extensionBlock = fn('public.partition_data', {
+  language: 'plpgsql',
+  extension: 'pg_partman',
+  source: 'BEGIN END',
+});
+export const userAggregate = fn('shop.collect', { kind: 'aggregate', language: 'internal' });
+export const knownAggregate = fn('shop.join_up', { kind: 'aggregate', language: 'internal', support: [ownUpper.oid] });
+export const extensionAggregate = fn('public.first', { kind: 'aggregate', language: 'internal', extension: 'x' });
 export const crosstab = fn('public.crosstab', { language: 'c', extension: 'tablefunc' });
 export const xpathTable = fn('public.xpath_table', { language: 'c', extension: 'xml2' });
 export const dblinkFunction = fn('public.dblink', { language: 'c', extension: 'dblink' });
@@ -149,6 +161,11 @@ export const catalog: CatalogSnapshot = {
     dblinkFunction,
     crosstab,
     xpathTable,
+    extensionSql,
+    extensionBlock,
+    userAggregate,
+    knownAggregate,
+    extensionAggregate,
     procedure,
   ],
   operators: [{ schema: 'shop', name: '=~=', implementation: opaqueFunction.oid }],

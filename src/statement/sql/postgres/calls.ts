@@ -26,7 +26,7 @@ export class Calls {
   /** `c.f` calls the function f(c) when c is a row and has no such column. */
   attribute(name: string): void {
     for (const fn of this.#names.index.functions(name)) {
-      if (SYSTEM_SCHEMAS.has(fn.schema) || fn.extension !== undefined) continue;
+      if (SYSTEM_SCHEMAS.has(fn.schema)) continue;
       if (fn.argTypes.length === 0 || !this.#names.index.isComposite(fn.argTypes[0] ?? 0)) continue;
       this.#callUser(fn);
     }
@@ -81,8 +81,6 @@ export class Calls {
       if (rule) this.#builtIn({ schema: home, name }, rule, args);
     }
     for (const fn of candidates) {
-      if (SYSTEM_SCHEMAS.has(fn.schema) || fn.extension !== undefined) continue;
-      if ((fn.language === 'c' || fn.language === 'internal') && fn.kind !== 'aggregate') continue;
       this.#callUser(fn);
     }
     if (candidates.length === 0 && (!builtIn || this.#names.index.knowsSystemFunctions)) {
@@ -102,6 +100,8 @@ export class Calls {
 
   /** A name that is no function may still be a column (`email(c)`) or a type (`text(x)`); anything else is new to the snapshot. */
   #unknownFunction(name: string, schema: string | undefined, offset: number, scope: Scope): void {
+    // Nobody adds functions to pg_catalog; the grammar writes some of its own words so (EXTRACT), whatever the server's version.
+    if (schema !== undefined && SYSTEM_SCHEMAS.has(schema)) return;
     for (let level = scope.level; level; level = level.outer) {
       if (level.sites.some((site) => hasColumn(site, name))) return;
     }
@@ -119,7 +119,8 @@ export class Calls {
   #callUser(fn: CatalogFunction): void {
     if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
     this.#called.add(fn.oid);
-    if (fn.extension !== undefined && builtInRule(fn.name) === undefined) return;
+    const compiled = fn.language === 'c' || fn.language === 'internal';
+    if (compiled && (fn.kind !== 'aggregate' || fn.extension !== undefined)) return;
     if (fn.kind === 'aggregate' && fn.support) {
       for (const oid of fn.support) {
         const support = this.#names.index.functionByOid(oid);
@@ -128,7 +129,6 @@ export class Calls {
       }
       return;
     }
-    if (fn.kind !== 'aggregate' && (fn.language === 'c' || fn.language === 'internal')) return;
     if (fn.language === 'sql' && fn.source !== undefined && this.#inner.body(fn, this.#facts)) return;
     this.#opaqueFunction(fn);
   }
