@@ -238,6 +238,8 @@ export class PostgresListener {
       throw new Error('direct TLS without ALPN "postgresql"');
     }
     secure.on('error', () => undefined);
+    // Outside a tls.Server a record that breaks TLS after the handshake is told by this event alone, and the socket stays open.
+    secure.on('_tlsError', () => secure.destroy());
     channel.replace(secure);
   }
 }
