@@ -100,7 +100,13 @@ for (const [text, verb, effect, questions] of table) {
 }
 
 test('what concerns temporary relations alone asks nothing and changes nothing outside', async () => {
-  const temporary = { ...session, temporary: [relation('pg_temp_3.t', 'a')], temporarySchema: 'pg_temp_3' };
+  const path = ['pg_temp_3', ...session.searchPath];
+  const temporary = {
+    ...session,
+    searchPath: path,
+    temporary: [relation('pg_temp_3.t', 'a')],
+    temporarySchema: 'pg_temp_3',
+  };
   for (const text of [
     'INSERT INTO t VALUES (1) RETURNING a',
     'UPDATE t SET a = 2',

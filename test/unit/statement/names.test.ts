@@ -23,6 +23,7 @@ test('an unqualified name is the first one on the search path', async () => {
 test('a temporary relation comes before all schemas and is no site', async () => {
   const temporary = {
     ...shopFirst,
+    searchPath: ['pg_temp_3', ...shopFirst.searchPath],
     temporary: [relation('pg_temp_3.orders', 'id integer')],
     temporarySchema: 'pg_temp_3',
   };
@@ -118,12 +119,25 @@ test('an undefined relation is reported as PostgreSQL does, with its position in
   assert.equal(plain?.message, 'relation "customers" does not exist');
 });
 
+test('pg_temp stands where the path puts it', async () => {
+  const temporary = [relation('pg_temp_3.orders', 'id integer')];
+  const last = { ...session, temporary, temporarySchema: 'pg_temp_3', searchPath: ['pg_catalog', 'shop', 'pg_temp_3'] };
+  assert.deepEqual(sitesOf(await statement('SELECT * FROM orders', { session: last })), ['shop.orders']);
+  const script = 'SET search_path = shop, pg_temp; SELECT * FROM orders';
+  assert.deepEqual(sitesOf(await statement(`CREATE TEMP TABLE orders (id int); ${script}`)), ['shop.orders']);
+  // The session's own path may list pg_temp although the server does not show it yet.
+  const unknown = await statement('CREATE TEMP TABLE orders (id int); SELECT * FROM orders', { session });
+  assert.deepEqual(hazardsOf(unknown), ['unknown-search-path everyone']);
+  assert.deepEqual(hazardsOf(await statement('CREATE TEMP TABLE x (id int); SELECT * FROM x', { session })), []);
+});
+
 test('only the own database may be named', async () => {
   assert.deepEqual(sitesOf(await statement('SELECT * FROM shopdb.shop.customers')), ['shop.customers']);
   const [hazard] = (await statement('SELECT * FROM other.shop.customers')).hazards;
   assert.deepEqual([hazard?.code, hazard?.sqlstate, hazard?.applies], ['other-database', '0A000', 'everyone']);
 });
 
+const withTemporary = { ...session, temporarySchema: 'pg_temp_3', searchPath: ['pg_temp_3', ...session.searchPath] };
 const scripts: readonly (readonly [string, readonly string[]])[] = [
   ['SET search_path TO shop; SELECT * FROM orders', ['shop.orders']],
   ['SET search_path = shop, public; SELECT * FROM orders', ['shop.orders']],
@@ -144,7 +158,7 @@ const scripts: readonly (readonly [string, readonly string[]])[] = [
 ];
 for (const [text, expected] of scripts) {
   test(`a script's own effects on names are followed: ${text}`, async () => {
-    const found = await statement(text);
+    const found = await statement(text, { session: withTemporary });
     assert.deepEqual(sitesOf(found), expected);
     assert.deepEqual(hazardsOf(found), []);
   });
@@ -159,6 +173,7 @@ const unfollowed: readonly string[] = [
   'CREATE TEMP TABLE orders (id int); COMMIT; SELECT * FROM orders',
   'SAVEPOINT a; CREATE TEMP TABLE orders (id int); ROLLBACK TO a; SELECT * FROM orders',
   "SELECT set_config(lower('SEARCH_PATH'), 'shop', false); SELECT * FROM orders",
+  "SELECT set_config('search_path', lower('SHOP,PG_TEMP'), false); CREATE TEMP TABLE orders (id int); SELECT * FROM orders",
   'RESET search_path; SELECT * FROM orders',
   'RESET ALL; SELECT * FROM orders',
   'DISCARD ALL; SELECT * FROM orders',

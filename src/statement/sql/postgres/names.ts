@@ -117,24 +117,30 @@ export class Names {
   resolve(wanted: RelationName): Resolved {
     if (wanted.catalog !== undefined && wanted.catalog !== this.catalog.database) return { kind: 'other-database' };
     if (wanted.schema !== undefined) return this.#inSchema(wanted.schema, wanted.name) ?? { kind: 'undefined' };
-    if (this.hasTemporary(wanted.name)) {
-      return this.#state.temporaryUncertain ? { kind: 'unknown-path' } : { kind: 'temporary', name: wanted.name };
-    }
-    const path = this.#state.path;
-    if (!path) {
-      return wanted.name.startsWith('pg_')
-        ? { kind: 'system', schema: 'pg_catalog', name: wanted.name }
-        : { kind: 'unknown-path' };
-    }
+    return this.#onPath(wanted.name);
+  }
+
+  /** https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH: pg_temp comes first unless it is listed. */
+  #onPath(name: string): Resolved {
+    const { path, temporaryUncertain } = this.#state;
+    const temporary = this.hasTemporary(name);
+    if (temporary && (temporaryUncertain || !path)) return { kind: 'unknown-path' };
+    if (!path)
+      return name.startsWith('pg_') ? { kind: 'system', schema: 'pg_catalog', name } : { kind: 'unknown-path' };
+    const listed = path.some((schema) => this.isTemporarySchema(schema));
     for (const schema of path) {
-      if (this.isTemporarySchema(schema)) continue;
+      if (this.isTemporarySchema(schema)) {
+        if (temporary) return { kind: 'temporary', name };
+        continue;
+      }
       if (schema === 'pg_catalog' && !this.index.knowsSystemRelations) continue;
-      const found = this.#inSchema(schema, wanted.name);
-      if (found) return found;
+      const found = this.#inSchema(schema, name);
+      // The server leaves pg_temp out of the path it reports until the session has temporary objects.
+      if (found) return temporary && !listed ? { kind: 'unknown-path' } : found;
     }
-    if (!this.index.knowsSystemRelations && wanted.name.startsWith('pg_')) {
-      return { kind: 'system', schema: 'pg_catalog', name: wanted.name };
-    }
+    if (temporary) return { kind: 'temporary', name };
+    if (!this.index.knowsSystemRelations && name.startsWith('pg_'))
+      return { kind: 'system', schema: 'pg_catalog', name };
     return { kind: 'undefined' };
   }
 
@@ -159,7 +165,7 @@ export class Names {
 
   /** Schema in which an unqualified CREATE makes its object; undefined when only the server knows. */
   creationSchema(): string | undefined {
-    return this.#state.path?.find((schema) => !SYSTEM_SCHEMAS.has(schema) && !this.isTemporarySchema(schema));
+    return this.#state.path?.find((schema) => this.catalog.schemas.has(schema) && !SYSTEM_SCHEMAS.has(schema));
   }
 
   // What statements do to names.
@@ -246,9 +252,8 @@ function effectivePath(schemas: readonly string[], session: SessionContext): rea
     .map((schema) => (schema === '$user' ? session.currentUser : schema))
     .map((schema) => (schema === 'pg_temp' ? (session.temporarySchema ?? 'pg_temp') : schema));
   const implicit: string[] = [];
-  if (session.temporarySchema !== undefined && !named.includes(session.temporarySchema)) {
-    implicit.push(session.temporarySchema);
-  }
+  const temporary = session.temporarySchema ?? 'pg_temp';
+  if (!named.includes(temporary)) implicit.push(temporary);
   if (!named.includes('pg_catalog')) implicit.push('pg_catalog');
   return [...implicit, ...named];
 }
