@@ -25,7 +25,7 @@ test('the story plays by itself and every promise in it holds', { timeout: 180_0
   assert.equal(status, 0, `${stdout}\n${stderr}`);
   assert.match(stdout, /Every promise held\.\n$/);
   assert.equal(stdout.match(/^✓ /gm)?.length, 5);
-  assert.match(stdout, /p_[0-9a-f]+@masked\.invalid/, 'masked e-mail addresses are shown');
+  assert.match(stdout, /p_[a-p]+@masked\.invalid/, 'masked e-mail addresses are shown');
   assert.match(stdout, /ERROR: {2}gatehouse: no policy permits write/);
   assert.match(stdout, /is approved/);
   assert.match(stdout, /verified: every entry is in the signed tree/);

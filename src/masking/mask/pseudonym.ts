@@ -50,13 +50,14 @@ function hmac(text: string): string {
 }
 
 /**
- * `p_` and 22 hex digits; an address at an undeliverable domain for e-mail. Equal text gives the same pseudonym in every column and
+ * `p_` and 22 letters from a to p; an address at an undeliverable domain for e-mail. Equal text gives the same pseudonym in every column and
  * connection with the same key, cut to the column's length.
  * @param value SQL of type text.
  */
 export function pseudonymText(value: string, type: TextType, shape: ValueShape, constant: string): string {
   const text = type.ignoresCase ? `pg_catalog.lower((${value}) COLLATE pg_catalog."default")` : value;
-  const digest = hmac(text);
+  // Letters only: no part of a pseudonym can be taken for a number, and none looks like one that is protected elsewhere.
+  const digest = `pg_catalog.translate(${hmac(text)}, '0123456789', 'ghijklmnop')`;
   const room = type.length ?? Number.POSITIVE_INFINITY;
   const shaped = (): string => {
     const digits = Math.min(22, room - DOMAIN.length - 2);

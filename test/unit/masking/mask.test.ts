@@ -134,7 +134,8 @@ for (const installation of await installations()) {
         `SELECT ${maskExpression(column('text'), { kind: 'pseudonym' }, 'postgres', ['pii.name'])}, ${maskExpression(column('text'), { kind: 'pseudonym' }, 'postgres', ['pii.contact.email'])}
            FROM odd."Everything" WHERE text = 'jane.doe@example.org'`,
       );
-      const digest = createHmac('sha256', KEY).update('jane.doe@example.org').digest('hex').slice(0, 22);
+      const hex = createHmac('sha256', KEY).update('jane.doe@example.org').digest('hex').slice(0, 22);
+      const digest = hex.replace(/\d/g, (digit) => 'ghijklmnop'[Number(digit)] ?? '');
       assert.deepEqual(row, [`p_${digest}`, `p_${digest}@masked.invalid`]);
       const joined = await textQuery(client)(
         `WITH a AS (SELECT ${maskExpression(column('text'), { kind: 'pseudonym' }, 'postgres')} AS k, text AS v FROM odd."Everything"),
