@@ -90,6 +90,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const made = await makeFolder(root, {
     labels: LABELS,
     ...folderOptions,
+    extra: `limits: { drain_seconds: 1 }\n${folderOptions.extra ?? ''}`,
     connections: connections.join('\n'),
     target: { host, port, database, user, password },
     policies: { 'main.cedar': POLICY + (policy ?? '') },

@@ -45,7 +45,7 @@ export function python(door: Door, script: string, args: readonly string[] = [])
 }
 
 /** Debian's own Python first: its packages belong to it, whatever else is called python3 in the path. */
-function pythonProgram(): string {
+export function pythonProgram(): string {
   return existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 }
 
