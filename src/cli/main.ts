@@ -10,7 +10,10 @@ if (running < WANTED) {
   process.exitCode = 1;
 } else {
   const { runCli } = await import('./program.ts');
-  process.exitCode = await runCli(process.argv.slice(2));
+  const code = await runCli(process.argv.slice(2));
+  process.exitCode = code;
+  // A command that failed half way (a gateway whose port is taken) must end, whatever it left open.
+  if (code !== 0) setTimeout(() => process.exit(code), 1000).unref();
 }
 
 export {};

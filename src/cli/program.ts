@@ -94,7 +94,10 @@ function told(error: unknown): { code: string; message: string; hint?: string } 
   }
   if (!(error instanceof Error)) return { code: 'ERR_CLI_FAILED', message: String(error) };
   const { code } = error as NodeJS.ErrnoException;
-  const known = typeof code === 'string' && code.startsWith('ERR_') && error.constructor !== Error;
+  // The gateway's own errors say what to do; an address that is taken needs no stack trace either.
+  const known =
+    error.name === 'ConfigRefused' ||
+    (typeof code === 'string' && (code === 'EADDRINUSE' || (code.startsWith('ERR_') && error.constructor !== Error)));
   return {
     code: typeof code === 'string' ? code : 'ERR_CLI_FAILED',
     message: error.message === '' ? String(code ?? error.name) : error.message,

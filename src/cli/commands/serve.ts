@@ -28,8 +28,8 @@ export function registerServe(program: Command): void {
           });
         });
         const { postgres, control } = gateway.addresses;
-        call.terminal.note(
-          `gatehouse: ready, ${postgres ? `postgres on ${postgres.host}:${postgres.port}, ` : ''}control on ${control.host}:${control.port}`,
+        process.stdout.write(
+          `gatehouse: ready, ${postgres ? `postgres on ${postgres.host}:${postgres.port}, ` : ''}control on ${control.host}:${control.port}\n`,
         );
         await ended;
       }),
