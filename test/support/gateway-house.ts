@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,8 +26,17 @@ forbid (principal in Group::"analysts", action == Action::"read", resource in La
 permit (principal in Group::"owners", action in [Action::"approve", Action::"view"], resource);
 `;
 
-/** What must never be seen by somebody from whom the labelled columns are hidden. */
+/** Part of every value in the labelled columns. */
 export const SECRET = /secret|\+43 660|41111111000|Hidden street|AT61/i;
+
+/** An e-mail address as somebody sees it from whom it is hidden. */
+export const PSEUDONYM = /p_\w+@masked\.invalid/;
+
+/** Fails with the place when a text shows a value of a labelled column; long results are not repeated in the message. */
+export function assertMasked(text: string): void {
+  const at = text.search(SECRET);
+  assert.ok(at < 0, `a hidden value is shown: …${text.slice(Math.max(0, at - 100), at + 60)}…`);
+}
 
 export interface HouseOptions extends Partial<Omit<TestFolderOptions, 'target' | 'policies' | 'connections'>> {
   /** Further databases, owned by the same role, each a connection of the same name. */
