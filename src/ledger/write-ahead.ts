@@ -9,6 +9,8 @@ import { LARGEST_ENTRY } from './verify/index.ts';
  *   batch  = magic(4) length(4) first(8) count(4) crc(4) record*      numbers big-endian
  *   record = entry length(2) disclosure length(4) 0x00 entry disclosures
  *
+ * A segment may end in zeros: space set aside, so that a write need not change the file's size.
+ *
  * `length` counts the records, `crc` is the CRC-32 of length, first, count and the records. The magic begins with 0xFF, which
  * stands in no UTF-8 text, so what a client sent cannot pass for a batch. The 0x00 before the entry makes it the input of the
  * leaf hash where it lies. Disclosures are one line of the disclosure file, or nothing.
@@ -142,6 +144,7 @@ export function readSegments(segments: readonly { readonly path: string; readonl
     while (at < bytes.length) {
       const batch = batchAt(bytes, at);
       if (batch === undefined) {
+        if (isReserved(bytes, at)) break;
         torn ??= `${path} at byte ${at}`;
         const next = bytes.indexOf(MAGIC, at + 1);
         at = next < 0 ? bytes.length : next;
@@ -165,6 +168,11 @@ export function readSegments(segments: readonly { readonly path: string; readonl
     }
   }
   return batches;
+}
+
+/** Space that was set aside for batches and never written. */
+function isReserved(segment: Buffer, at: number): boolean {
+  return segment.subarray(at).equals(Buffer.alloc(segment.length - at));
 }
 
 function batchAt(segment: Buffer, at: number): Batch | undefined {

@@ -62,8 +62,7 @@ export class ClientMessages {
       case 'copy-done':
       case 'copy-fail':
         // Outside COPY IN the target would ignore them; so they need not reach it.
-        if (pipeline.copyIn) this.#core.forward(permitHousekeeping(frame.bytes));
-        if (message.kind !== 'copy-data') pipeline.copyIn = false;
+        if (pipeline.copyIn > 0) this.#core.forward(permitHousekeeping(frame.bytes));
         return undefined;
       case 'function-call':
         pipeline.skipping = false;
@@ -318,7 +317,7 @@ export class ClientMessages {
 
   #forwarded(plan: Plan): void {
     this.#core.names.forwarded(plan);
-    if (plan.statements.some(({ statement }) => statement.verb === 'copy-from')) this.#core.pipeline.copyIn = true;
+    for (const { statement } of plan.statements) if (statement.verb === 'copy-from') this.#core.pipeline.copyIn += 1;
   }
 
   /** Records first. A change is sent when its record is durable; a read at once, while its replies are held back until then. */

@@ -11,8 +11,8 @@ export interface Pipeline {
   open: boolean;
   /** The target ignores everything until Sync, and so do we. */
   skipping: boolean;
-  /** A COPY FROM STDIN was forwarded and has not ended. */
-  copyIn: boolean;
+  /** COPY FROM STDIN statements that were forwarded and have not ended. */
+  copyIn: number;
 }
 
 /** What the parts of one relay share: the only way to the target, and the order of things. */

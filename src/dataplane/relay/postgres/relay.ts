@@ -59,7 +59,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly names: SessionNames;
   readonly judge: Judge;
   readonly asking: Asking;
-  readonly pipeline: Pipeline = { open: false, skipping: false, copyIn: false };
+  readonly pipeline: Pipeline = { open: false, skipping: false, copyIn: 0 };
   readonly #client: Socket;
   readonly #target: Socket;
   readonly #options: RelayOptions;
@@ -385,7 +385,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
     this.judge.runEnded(run, outcome, sqlstate);
     if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned);
-    if (run.planned.statement.verb === 'copy-from') this.pipeline.copyIn = false;
+    if (run.planned.statement.verb === 'copy-from') this.pipeline.copyIn -= 1;
   }
 
   witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation' {
