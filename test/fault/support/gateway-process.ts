@@ -62,7 +62,7 @@ export class GatewayProcess implements AsyncDisposable {
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`http://${this.control.host}:${this.control.port}/metrics`)).text();
     const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
-    return Number(line?.split(' ').at(-1));
+    return Number(line?.split(' ').at(-1) ?? 0);
   }
 
   async ready(): Promise<{ readonly status: number; readonly body: string }> {
