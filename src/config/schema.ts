@@ -256,7 +256,11 @@ export const configDocument = z
           300,
           'Time to log in, from the accepted socket on; 15 when absent',
         ).optional(),
-        max_statement_bytes: count(1024, 67_108_864, 'Largest statement text in bytes; 16777216 when absent').optional(),
+        max_statement_bytes: count(
+          1024,
+          67_108_864,
+          'Largest statement text in bytes; 16777216 when absent',
+        ).optional(),
         catalog_refresh_seconds: seconds(
           5,
           86_400,

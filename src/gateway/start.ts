@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
 import pino from 'pino';
 import { createApprovals } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
@@ -7,7 +8,7 @@ import { DataPlane, RowMeter, type Services, Tally, TargetQueries, Worlds } from
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
 import { pseudonymSettings } from '../masking/index.ts';
-import type { Address, ConnectionConfig } from '../model/config.ts';
+import type { Address, ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
 import { createAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/index.ts';
@@ -52,19 +53,24 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     const { vkey } = await initState(config());
     log.info({ vkey }, 'a new ledger was created; keep its verifier key with your auditor');
   }
+  // What was opened is closed again, in reverse, when a later step fails: a node that cannot start leaves nothing behind.
+  await using opened = new AsyncDisposableStack();
   const masterKey = await loadMasterKey(paths.masterKey, { GATEHOUSE_MASTER_KEY: process.env['GATEHOUSE_MASTER_KEY'] });
   const derive = (use: string) => Buffer.from(hkdfSync('sha256', masterKey.bytes, '', `gatehouse/${use}`, 32));
   const ledger = await openLedger({ storage: createLedgerFiles(paths.ledger), origin: config().ledger.origin, clock });
+  opened.defer(() => ledger.close());
   const storage = await openStorage(paths.folder, {
     clock,
     onFailure: (error) => log.error({ error }, 'row budgets could not be written'),
   });
+  opened.defer(() => storage.close());
   const metrics = new MetricsRegistry({ process: true });
   const index = createSessionIndex({
     path: paths.index,
     ledger: paths.ledger,
     onProblem: (problem) => problem && log.warn({ problem }, 'the session index cannot follow the ledger'),
   });
+  opened.defer(() => index.close());
   await ledger.append({
     kind: 'log.start',
     time: clock(),
@@ -152,6 +158,9 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     decoyKey: derive('decoy'),
   });
 
+  opened.defer(() => worlds.close());
+  opened.defer(() => tally.close());
+  opened.defer(() => dataPlane.drain(0));
   const { listeners } = config();
   const postgres = listeners.postgres && (await dataPlane.listen(listeners.postgres));
   const controlPlane: ControlPlane = createControlPlane({
@@ -202,7 +211,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       return problems;
     }
     const before = current;
-    if (next.loaded.version === before.loaded.version) return [];
+    if (next.loaded.version === before.loaded.version && sameCertificate(next, before)) return [];
     const time = clock();
     const change = { from: before.loaded.version, to: next.loaded.version };
     // Recorded before it counts: a change that cannot be recorded is not made.
@@ -231,11 +240,12 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
           async () => void (await reload()),
           (error) => log.error({ error }, 'the configuration cannot be watched'),
           {
-            also: [policies, labels],
+            also: [policies, labels, ...certificateFolder(config())],
             ignore: state,
           },
         );
   log.info({ postgres, control, policy: current.policy.version }, 'gatehouse is ready');
+  opened.move();
 
   let closing: Promise<void> | undefined;
   const shutDown = async (): Promise<void> => {
@@ -260,6 +270,19 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       return closing;
     },
   };
+}
+
+/** Certificates are renewed by other programs: watched too. */
+function certificateFolder({ folder, tls }: GatewayConfig): string[] {
+  return tls ? [dirname(resolve(folder, tls.cert))].filter((path) => path !== folder) : [];
+}
+
+/** A renewed certificate changes no text of the configuration. */
+function sameCertificate(a: Current, b: Current): boolean {
+  return (
+    (a.tls === undefined && b.tls === undefined) ||
+    (a.tls !== undefined && b.tls !== undefined && a.tls.cert.equals(b.tls.cert))
+  );
 }
 
 function createLog(level: string, to: StartOptions['logTo']): pino.Logger {
