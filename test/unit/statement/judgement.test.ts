@@ -211,7 +211,19 @@ const hazards: readonly (readonly [string, readonly string[]])[] = [
   ["SELECT set_config('gatehouse.key', 'x', false)", ['gateway-setting everyone']],
   ['SELECT current_setting(s.name) FROM pg_settings s', []],
   ['SELECT current_setting(s.name) FROM shop.customers s', ['computed-setting hidden-anywhere']],
-  ['SELECT current_setting(s.name) FROM pg_settings s, shop.customers t WHERE t.name = s.name', []],
+  ['SELECT current_setting(s.name) FROM pg_settings s(x, name)', ['computed-setting hidden-anywhere']],
+  [
+    "SELECT (SELECT current_setting(s.name) FROM (VALUES ('x')) s(name)) FROM pg_settings s",
+    ['computed-setting hidden-anywhere'],
+  ],
+  [
+    "SELECT current_setting(s.name) FROM (pg_settings s CROSS JOIN shop.orders) j, (VALUES ('x')) s(name)",
+    ['computed-setting hidden-anywhere'],
+  ],
+  [
+    'UPDATE shop.orders SET note = current_setting(s.name) FROM pg_settings s(x, name)',
+    ['computed-setting hidden-anywhere'],
+  ],
   ['DO $$ BEGIN PERFORM 1; END $$', []],
   ['DO $$ BEGIN PERFORM email FROM shop.customers; END $$', ['function-reads hidden-here']],
   ["DO $$ BEGIN RAISE NOTICE '%', (SELECT email FROM shop.customers); END $$", ['function-reads hidden-here']],

@@ -215,12 +215,8 @@ export class Calls {
     }
     const fields = list(as(args[0], 'ColumnRef'), 'fields');
     const [qualifier, column] = words(fields);
-    if (fields.length === 2 && qualifier !== undefined && column === 'name') {
-      for (let level = scope.level; level; level = level.outer) {
-        if (level.sites.some((site) => site.correlationName === qualifier)) break;
-        if (level.settingsViews.has(qualifier)) return;
-      }
-    }
+    // Only at the query's own level: further out another `name` may stand between.
+    if (fields.length === 2 && column === 'name' && scope.level?.settingsViews.has(qualifier ?? '')) return;
     this.#computedSetting();
   }
 

@@ -156,6 +156,7 @@ export class Reader {
   #select(body: Tree, scope: Scope): void {
     const inside = this.#enter(scope, child(body, 'withClause'));
     this.visit(part(body, 'fromClause'), inside);
+    if (inside.level && !isLoneRelation(list(body, 'fromClause'))) inside.level.settingsViews.clear();
     for (const key in body) {
       if (key === 'withClause' || key === 'fromClause' || key === 'intoClause') continue;
       const value = body[key];
@@ -183,6 +184,7 @@ export class Reader {
       body[tag === 'MergeStmt' ? 'sourceRelation' : tag === 'DeleteStmt' ? 'usingClause' : 'fromClause'],
       inside,
     );
+    inside.level?.settingsViews.clear();
     for (const key in body) {
       if (['withClause', 'relation', 'sourceRelation', 'usingClause', 'fromClause'].includes(key)) continue;
       const value = body[key];
@@ -487,4 +489,10 @@ export class Reader {
       if (as(item, 'A_Indices')) this.visit(item, scope);
     }
   }
+}
+
+/** One relation with its own column names and nothing beside it: `alias.column` can then mean nothing else. */
+function isLoneRelation(from: readonly unknown[]): boolean {
+  const relation = as(from[0], 'RangeVar');
+  return from.length === 1 && relation !== undefined && list(child(relation, 'alias'), 'colnames').length === 0;
 }

@@ -15,7 +15,7 @@ export interface Level {
   readonly outer: Level | undefined;
   readonly sites: SiteDraft[];
   readonly echoes: { readonly correlationName: string; all: boolean }[];
-  /** Correlation names of pg_settings at this level: its `name` column holds no setting of the gateway. */
+  /** Correlation name of pg_settings where it stands alone at this level: its `name` column holds no setting of the gateway. */
   readonly settingsViews: Set<string>;
   readonly joinAliases: Set<string>;
   /** Column references of this level and the levels inside it. */
