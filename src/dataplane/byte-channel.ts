@@ -1,5 +1,10 @@
 import type { Socket } from 'node:net';
 
+/** The client is gone: nobody is left to be told anything. */
+export class ChannelEnded extends Error {
+  override readonly name = 'ChannelEnded';
+}
+
 /**
  * Reads exactly as many bytes as asked for from a socket, before the relay takes it over: during start-up each message decides what the
  * next bytes mean, so nothing may be read ahead and lost.
@@ -18,8 +23,8 @@ export class ByteChannel {
     if (this.#waiting && this.#size >= this.#waiting.bytes) this.#serve();
     else if (!this.#waiting) this.#socket.pause();
   };
-  readonly #onEnd = (): void => this.fail(new Error('the client closed the connection'));
-  readonly #onError = (error: Error): void => this.fail(error);
+  readonly #onEnd = (): void => this.fail(new ChannelEnded('the client closed the connection'));
+  readonly #onError = (cause: Error): void => this.fail(new ChannelEnded(cause.message, { cause }));
 
   constructor(socket: Socket) {
     this.#socket = socket;

@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { LedgerError } from '../ledger/index.ts';
 import type { Address } from '../model/config.ts';
-import type { Refusal } from '../model/refusal.ts';
+import type { Refusal, RefusalCode } from '../model/refusal.ts';
 import {
   encodeRefusal,
   type InitialMessage,
@@ -11,7 +12,7 @@ import {
   tlsServerEndPoint,
   WireError,
 } from '../wire/postgres/index.ts';
-import { ByteChannel } from './byte-channel.ts';
+import { ByteChannel, ChannelEnded } from './byte-channel.ts';
 import { RefusalError, refusal } from './errors.ts';
 import type { LogPort, MetricsPort } from './services.ts';
 
@@ -20,6 +21,9 @@ const ALPN = 'postgresql';
 
 /** How long a client may take to read the last words. */
 const FAREWELL_MS = 2_000;
+
+/** Refusals that are no fault of the client's: the operator has to look. */
+const OWN_FAULT: ReadonlySet<RefusalCode> = new Set(['ledger-unavailable', 'internal-error']);
 
 export type StartupMessage = Extract<InitialMessage, { kind: 'startup' }>;
 
@@ -123,7 +127,7 @@ export class PostgresListener {
       channel.assertOpen();
     };
     this.#arrive(channel, peer)
-      .then((arrival) => arrival && this.#options.serve(arrival, authenticated))
+      .then((arrival) => arrival && this.#options.serve(arrival, authenticated).catch(asRefusal))
       .catch((error: unknown) => this.#farewell(channel, error, peer))
       .finally(() => {
         clearTimeout(deadline);
@@ -135,9 +139,11 @@ export class PostgresListener {
   }
 
   #farewell(channel: ByteChannel, error: unknown, peer: object): void {
+    const { log } = this.#options;
     const known: Refusal | undefined = error instanceof RefusalError ? error.refusal : undefined;
     const what = error instanceof Error ? error.message : String(error);
-    this.#options.log.info({ ...peer, error: what }, 'a connection ended before its session began');
+    if (known && OWN_FAULT.has(known.code)) log.error({ ...peer, error }, 'a client could not be served');
+    else log.info({ ...peer, error: what }, 'a connection ended before its session began');
     if (channel.socket.destroyed || !channel.socket.writable) return;
     const answer =
       known ??
@@ -242,6 +248,20 @@ export class PostgresListener {
     secure.on('_tlsError', () => secure.destroy());
     channel.replace(secure);
   }
+}
+
+/** Whatever goes wrong while a client is served is told him in words, without the details. */
+function asRefusal(error: unknown): never {
+  if (error instanceof RefusalError || error instanceof WireError || error instanceof ChannelEnded) throw error;
+  const refused =
+    error instanceof LedgerError
+      ? refusal('ledger-unavailable', 'gatehouse: the audit ledger cannot be written, so nobody may pass', {
+          hint: 'Tell the operator of the gateway.',
+        })
+      : refusal('internal-error', 'gatehouse: internal error; the session could not be opened', {
+          hint: 'Tell the operator of the gateway (the reason is in its log).',
+        });
+  throw new RefusalError(refused, { cause: error });
 }
 
 /** Closes when what was written is sent, and all the same when the client does not take it: a closed session holds nothing. */
