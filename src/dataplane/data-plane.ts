@@ -176,11 +176,11 @@ export class DataPlane implements SessionDirectory {
           services.sink.conceal('src', { ip: arrival.address, port: arrival.port }),
         ],
       });
-      services.metrics.count('logins_total', { outcome: 'ok', method });
+      services.metrics.count('logins_total', { door: 'postgres', result: 'ok' });
       return principal;
     } catch (error) {
       if (error instanceof RefusalError) await this.#recordRefusal(arrival, error.refusal);
-      services.metrics.count('logins_total', { outcome: 'refused', method: 'any' });
+      services.metrics.count('logins_total', { door: 'postgres', result: 'refused' });
       throw error;
     }
   }

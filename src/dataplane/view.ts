@@ -27,6 +27,17 @@ export function principalKey(principal: Principal): string {
   ]);
 }
 
+const maskKeys = new WeakMap<MaskRules, string>();
+
+function masksKey(masks: MaskRules): string {
+  let key = maskKeys.get(masks);
+  if (key === undefined) {
+    key = JSON.stringify([masks.default, [...masks.byLabel].sort(([a], [b]) => (a < b ? -1 : 1))]);
+    maskKeys.set(masks, key);
+  }
+  return key;
+}
+
 /**
  * Which columns of the connection are hidden from the principal, and how each is masked: `unmask` is asked for every labelled column.
  */
@@ -37,7 +48,7 @@ export function viewOf(
   masks: MaskRules,
   context: AccessContext,
 ): View {
-  const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${principalKey(principal)}`;
+  const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${masksKey(masks)}|${principalKey(principal)}`;
   let cache = caches.get(world);
   if (!cache) {
     cache = new Map();

@@ -1,10 +1,12 @@
 import type { SessionContext } from '../../../model/catalog.ts';
+import type { MaskRules } from '../../../model/mask.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
 import { frontend } from '../../../wire/postgres/index.ts';
 import { parseSessionContext, SESSION_CONTEXT_SQL } from '../../catalog/index.ts';
 import { permitHousekeeping } from '../../permit.ts';
 import type { Plan, Planned } from '../../plan.ts';
 import type { Planner } from '../../planner.ts';
+import type { PolicyPort } from '../../services.ts';
 import type { View } from '../../view.ts';
 import type { World } from '../../world.ts';
 import type { RelayCore } from './core.ts';
@@ -44,6 +46,9 @@ export class SessionNames {
   readonly #core: RelayCore;
   readonly #plans = new Map<string, Plan>();
   #view: View;
+  #policy: PolicyPort | undefined;
+  #masks: MaskRules | undefined;
+  #decisive = '';
   #context: SessionContext;
   #version = 1;
   /** Something forwarded since the last answer may have changed what names mean. */
@@ -75,7 +80,18 @@ export class SessionNames {
 
   /** The principal's view of the world as both are now. */
   view(): View {
-    const view = this.#core.session.view(this.#world());
+    const { session } = this.#core;
+    const world = this.#world();
+    const policy = session.services.policy();
+    const decisive = policy.hiddenColumnsKey(session.context(undefined, 0));
+    // Asked for every message: only what can change the answer is looked at.
+    const { masks } = session.services.config();
+    const same = world === this.#view.world && policy === this.#policy && masks === this.#masks;
+    if (same && decisive === this.#decisive) return this.#view;
+    this.#policy = policy;
+    this.#masks = masks;
+    this.#decisive = decisive;
+    const view = session.view(world);
     if (view !== this.#view) {
       this.#view = view;
       this.#plans.clear();
