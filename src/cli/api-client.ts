@@ -13,7 +13,9 @@ export class ApiClient {
   readonly server: string;
   readonly #bearer: string | undefined;
 
+  /** @throws CliError ERR_CLI_USAGE when what proves the caller would cross a network in clear */
   constructor(server: string, bearer?: string) {
+    if (bearer !== undefined) assertPrivate(server);
     this.server = server;
     this.#bearer = bearer;
   }
@@ -124,4 +126,15 @@ function reasonOf(error: unknown): string {
   if (error.name === 'TimeoutError') return `nothing for ${ANSWER_WITHIN_MS / 1000} s`;
   const { cause } = error;
   return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : error.message;
+}
+
+/** The gateway refuses tokens that came in clear, but by then somebody on the way has read them. */
+function assertPrivate(server: string): void {
+  const { protocol, hostname } = new URL(server);
+  if (protocol === 'https:' || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)) return;
+  throw new CliError(
+    'ERR_CLI_USAGE',
+    `${server} is another machine, and http would show your credential to everybody on the way`,
+    `Use https://${new URL(server).host}, or an ssh tunnel to it.`,
+  );
 }

@@ -12,6 +12,7 @@ export type {
   LabelsPort,
   LedgerPort,
   Log,
+  LoginIssuer,
   MetricsExposition,
   PolicyPort,
   SessionFilter,

@@ -13,7 +13,7 @@ const HELP: Readonly<Record<string, string>> = {
   connections_total: 'Client connections accepted',
   connections_open: 'Client connections open now',
   sessions_open: 'Authenticated sessions open now',
-  logins_total: 'Logins by result',
+  logins_total: 'Logins by door (postgres, control) and result',
   statements_total: 'Statements by decision',
   refusals_total: 'Refusals by code',
   holds_total: 'Statements held for approval',

@@ -153,9 +153,21 @@ export interface MetricsExposition extends Metrics {
   expose(): Promise<string>;
 }
 
+/** An identity provider as somebody who wants to log in has to know it. */
+export interface LoginIssuer {
+  readonly issuer: string;
+  /** Public client for command lines. */
+  readonly clientId?: string;
+  /** One of these has to be in a token's `aud`; the first is what to ask for. */
+  readonly audience: readonly string[];
+  readonly scopes: readonly string[];
+}
+
 /** Everything the control plane needs, handed in by the composition root. Functions where a hot reload may change the answer. */
 export interface ControlPlaneOptions {
   readonly identity: () => TokenVerifier;
+  /** How to log in: told to everybody. Nobody is told anything when absent. */
+  readonly login?: () => readonly LoginIssuer[];
   readonly policy: () => PolicyPort;
   readonly approvals: Approvals;
   readonly sessionIndex: SessionIndex;

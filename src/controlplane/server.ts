@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyRequest,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
   type RawServerDefault,
@@ -17,6 +18,7 @@ import { type Access, createGate, type Gate } from './access.ts';
 import { answerOf, problemOf } from './answers.ts';
 import { authenticate } from './authenticate.ts';
 import { limitConnections } from './connection-limit.ts';
+import { paths } from './contract/index.ts';
 import { ControlError } from './errors.ts';
 import { FailureLimit } from './failure-limit.ts';
 import { isLocal, isLoopback, peerAddress } from './peer.ts';
@@ -24,6 +26,7 @@ import type { ControlPlaneOptions } from './ports.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
+import { loginRoutes, resourceOf } from './routes/login.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { sessionRoutes } from './routes/sessions.ts';
@@ -158,7 +161,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       log.error({ error, route, principal: request.principal?.id }, 'control: request failed');
     }
     if (answer.retryAfterSeconds !== undefined) void reply.header('retry-after', String(answer.retryAfterSeconds));
-    if (answer.problem.status === 401) void reply.header('www-authenticate', 'Bearer realm="gatehouse"');
+    if (answer.problem.status === 401) void reply.header('www-authenticate', challengeTo(request));
     return reply
       .code(answer.problem.status)
       .type('application/problem+json')
@@ -204,6 +207,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
   void server.register(async (scope) => {
     const inside = scope as unknown as Server;
     for (const add of [
+      loginRoutes,
       credentialRoutes,
       connectionRoutes,
       sessionRoutes,
@@ -228,6 +232,13 @@ function withoutUnused<Description>(document: Description): Description {
     }
   }
   return document;
+}
+
+/** https://www.rfc-editor.org/rfc/rfc9728#section-5.1 */
+function challengeTo(request: FastifyRequest): string {
+  const resource = resourceOf(request);
+  const realm = 'Bearer realm="gatehouse"';
+  return resource === undefined ? realm : `${realm}, resource_metadata="${resource}${paths.protectedResource()}"`;
 }
 
 const METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'PATCH', 'OPTIONS']);

@@ -21,6 +21,7 @@ export interface PortParts {
 type Ports = Pick<
   ControlPlaneOptions,
   | 'identity'
+  | 'login'
   | 'policy'
   | 'sessionIndex'
   | 'sessions'
@@ -37,6 +38,13 @@ export function controlPorts(parts: PortParts): Ports {
   const { current, dataPlane, storage, worlds } = parts;
   return {
     identity: () => current().identity,
+    login: () =>
+      current().loaded.config.issuers.map(({ issuer, clientId, audience }) => ({
+        issuer,
+        ...(clientId === undefined ? {} : { clientId }),
+        audience,
+        scopes: ['openid', 'email', 'profile'],
+      })),
     policy: () => current().policy,
     sessionIndex: parts.index,
     sessions: dataPlane,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { type Command, Option } from 'commander';
-import { issuedCredential, paths, revokedCredential, whoami } from '../../controlplane/contract/index.ts';
+import { issuedCredential, loginInfo, paths, revokedCredential, whoami } from '../../controlplane/contract/index.ts';
 import type { LoginTokens } from '../../identity/index.ts';
 import { ApiClient } from '../api-client.ts';
 import { type Call, doing, duration } from '../call.ts';
@@ -22,14 +22,18 @@ export function registerLogin(program: Command): void {
     .command('login')
     .description('log in with your organisation’s account; keeps a short-lived credential of this gateway')
     .addOption(new Option('--device', 'show a code to type on another device, instead of opening a browser here'))
-    .addOption(new Option('--issuer <url>', 'the identity provider').env('GATEHOUSE_ISSUER'))
     .addOption(
-      new Option('--client-id <id>', 'client id of this command there').env('GATEHOUSE_CLIENT_ID').default('gatehouse'),
+      new Option('--issuer <url>', 'the identity provider, when the gateway accepts several').env('GATEHOUSE_ISSUER'),
     )
     .addOption(
-      new Option('--audience <name>', 'what the token shall be good for')
-        .env('GATEHOUSE_AUDIENCE')
-        .default('gatehouse'),
+      new Option('--client-id <id>', 'client id of this command there, if not the one the gateway names').env(
+        'GATEHOUSE_CLIENT_ID',
+      ),
+    )
+    .addOption(
+      new Option('--audience <name>', 'what the token shall be good for, if not what the gateway names').env(
+        'GATEHOUSE_AUDIENCE',
+      ),
     )
     .addOption(new Option('--ttl <time>', 'how long the credential shall live: 8h').argParser(duration('--ttl')))
     .addHelpText(
@@ -62,7 +66,7 @@ export function registerLogin(program: Command): void {
 async function login(call: Call<LoginOptions>): Promise<void> {
   const server = serverOr(call.server);
   const given = environment.GATEHOUSE_TOKEN;
-  const token = given || (await askIssuer(call));
+  const token = given || (await askIssuer(call, server));
   const api = new ApiClient(server, token);
   const { ttl } = call.options;
   const issued = await api.post(issuedCredential, paths.credentials(), ttl === undefined ? {} : { ttlSeconds: ttl });
@@ -75,17 +79,11 @@ async function login(call: Call<LoginOptions>): Promise<void> {
 }
 
 /** A token of the identity provider that this gateway will accept. Kept nowhere. */
-async function askIssuer(call: Call<LoginOptions>): Promise<string> {
-  const { issuer, clientId = 'gatehouse', audience = 'gatehouse', device } = call.options;
-  if (issuer === undefined) {
-    throw new CliError(
-      'ERR_CLI_USAGE',
-      'which identity provider issues your tokens is not known here',
-      'Run: gatehouse login --issuer https://idp.example (or set GATEHOUSE_ISSUER once)',
-    );
-  }
+async function askIssuer(call: Call<LoginOptions>, server: string): Promise<string> {
+  const { device } = call.options;
+  const { issuer, clientId, audience, scope } = await providerOf(call, server);
   const { deviceLogin, loopbackLogin, tokenForAudience } = await import('../../identity/index.ts');
-  const target = { issuer, clientId, audience };
+  const target = { issuer, clientId, audience: audience[0], scope };
   let tokens: LoginTokens;
   if (device) {
     tokens = await deviceLogin({
@@ -104,13 +102,56 @@ async function askIssuer(call: Call<LoginOptions>): Promise<string> {
       },
     });
   }
-  const token = tokenForAudience(tokens, [audience]);
+  const token = tokenForAudience(tokens, audience);
   if (token !== undefined) return token;
   throw new CliError(
     'ERR_CLI_NOT_AUTHENTICATED',
-    `${issuer} gave no signed token for the audience ${audience}`,
+    `${issuer} gave no signed token for the audience ${audience.join(' or ')}`,
     'Ask its administrator to issue JWT access tokens for that audience, or name another with --audience.',
   );
+}
+
+interface Provider {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly audience: readonly [string, ...string[]];
+  readonly scope: string;
+}
+
+/** Whom to ask for a token: what the gateway says, and what the options say otherwise. */
+async function providerOf({ options }: Call<LoginOptions>, server: string): Promise<Provider> {
+  const { issuers } = await new ApiClient(server).get(loginInfo, paths.login());
+  const names = issuers.map((one) => one.issuer).join(', ');
+  const wanted = options.issuer?.replace(/\/+$/, '');
+  const fitting = issuers.filter(({ issuer }) => wanted === undefined || issuer.replace(/\/+$/, '') === wanted);
+  const [found, another] = fitting;
+  if (found === undefined) {
+    throw wanted === undefined
+      ? new CliError(
+          'ERR_CLI_NOT_AUTHENTICATED',
+          `${server} names no identity provider`,
+          'Its operator configures one under identity: in gatehouse.yaml.',
+        )
+      : new CliError(
+          'ERR_CLI_USAGE',
+          `${server} accepts no tokens of ${options.issuer}`,
+          names === '' ? 'It names no identity provider at all.' : `It accepts: ${names}`,
+        );
+  }
+  if (another !== undefined) {
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      `${server} accepts several identity providers, so say which: ${names}`,
+      `Run: gatehouse login --issuer ${found.issuer} (or set GATEHOUSE_ISSUER once)`,
+    );
+  }
+  const [first = 'gatehouse', ...others] = options.audience === undefined ? found.audience : [options.audience];
+  return {
+    issuer: found.issuer,
+    clientId: options.clientId ?? found.clientId ?? 'gatehouse',
+    audience: [first, ...others],
+    scope: found.scopes.join(' '),
+  };
 }
 
 /** A browser that cannot be started is no failure: the address is on the screen. */

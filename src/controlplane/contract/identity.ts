@@ -12,6 +12,31 @@ export function formatSessionBearer(id: string, secret: string): string {
   return `${id}.${secret}`;
 }
 
+/** One identity provider whose tokens the gateway accepts. */
+export const loginIssuer = z
+  .object({
+    issuer: z.string().describe('As in the tokens’ `iss`; its endpoints are found by discovery'),
+    clientId: z.string().optional().describe('Public client for command lines; absent when none is configured'),
+    audience: z.array(z.string()).min(1).describe('A token has to name one of these; ask for the first'),
+    scopes: z.array(z.string()),
+  })
+  .meta({ id: 'LoginIssuer' });
+export type LoginIssuer = z.infer<typeof loginIssuer>;
+export const loginInfo = z.object({ issuers: z.array(loginIssuer) }).meta({ id: 'LoginInfo' });
+export type LoginInfo = z.infer<typeof loginInfo>;
+
+/** https://www.rfc-editor.org/rfc/rfc9728#section-2 */
+export const protectedResource = z
+  .object({
+    resource: z.string(),
+    resource_name: z.string(),
+    authorization_servers: z.array(z.string()),
+    scopes_supported: z.array(z.string()),
+    bearer_methods_supported: z.array(z.literal('header')),
+  })
+  .meta({ id: 'ProtectedResource' });
+export type ProtectedResource = z.infer<typeof protectedResource>;
+
 export const whoami = person
   .extend({
     issuer: z.string(),

@@ -2,6 +2,9 @@ const segment = encodeURIComponent;
 
 /** Where everything is, for programs that call the API. */
 export const paths = {
+  login: () => '/v1/login',
+  /** https://www.rfc-editor.org/rfc/rfc9728#section-3 */
+  protectedResource: () => '/.well-known/oauth-protected-resource',
   whoami: () => '/v1/whoami',
   connections: () => '/v1/connections',
   labels: (connection: string) => `/v1/connections/${segment(connection)}/labels`,

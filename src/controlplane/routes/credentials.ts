@@ -19,7 +19,7 @@ import { failures, isoTime, optional, secured } from './shapes.ts';
 
 /** Who the caller is, and the session credentials that were issued to people. */
 export function credentialRoutes(server: Server, room: Room): void {
-  const { clock, credentials, gate, sessions, sink } = room;
+  const { clock, credentials, gate, metrics, sessions, sink } = room;
 
   server.route({
     method: 'GET',
@@ -83,6 +83,7 @@ export function credentialRoutes(server: Server, room: Room): void {
         clear: { credential: id, exp: isoTime(stored.expiresAt), before: null, after: 'active' },
       });
       await credentials.put(stored);
+      metrics.count('logins_total', { door: 'control', result: 'ok' });
       return reply.code(201).send({ id, secret, expiresAt: isoTime(stored.expiresAt) });
     },
   });

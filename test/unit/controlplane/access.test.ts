@@ -19,6 +19,8 @@ type Caller = keyof typeof callers;
 const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string, statuses: string, body?: unknown])[] =
   [
     //                                    anon expd forn rqst othr appr audt admn
+    ['GET', paths.login(), '                200  200  200  200  200  200  200  200'],
+    ['GET', paths.protectedResource(), '    200  200  200  200  200  200  200  200'],
     ['GET', paths.whoami(), '               401  401  401  200  200  200  200  200'],
     ['GET', paths.connections(), '          401  401  401  200  200  200  200  200'],
     ['GET', paths.labels('shop'), '         401  401  401  200  404  404  200  200'],

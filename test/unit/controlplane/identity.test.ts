@@ -144,7 +144,10 @@ test('malformed credentials are refused as such', async (t) => {
   ]) {
     const response = await plane.server.inject({ url: paths.whoami(), headers: { authorization } });
     assert.equal(response.statusCode, 401, authorization.slice(0, 20));
-    assert.equal(response.headers['www-authenticate'], 'Bearer realm="gatehouse"');
+    assert.equal(
+      response.headers['www-authenticate'],
+      'Bearer realm="gatehouse", resource_metadata="http://localhost/.well-known/oauth-protected-resource"',
+    );
   }
 });
 
