@@ -11,6 +11,11 @@ export interface ScanSink {
   run(type: number, bytes: Buffer, completed: number): void;
   /** Any other message, whole, a view as above. Return false to pause after it. */
   frame(frame: Frame): boolean;
+  /**
+   * Asked when a streamed frame begins and none is allowed any more: how many may begin from here on. The scan goes on in place
+   * then; 0 stops it, and so does a sink without this method.
+   */
+  more?(): number;
 }
 
 export interface ScanOptions {
@@ -111,7 +116,7 @@ export class FrameScanner {
         }
       }
       const next = this.#passRun(chunk, at, sink);
-      if (next === at) return this.#stop(chunk, at, owned);
+      if (next === at && !this.#grantsMore(sink)) return this.#stop(chunk, at, owned);
       at = next;
     }
   }
@@ -170,13 +175,19 @@ export class FrameScanner {
   #giveGathered(sink: ScanSink): boolean {
     const type = this.#gathering.bytes.readUInt8(0);
     if (this.#streams[type] === 0) return sink.frame(frameOf(this.#gathering.release()));
-    if (this.#allowed < 1) return false;
+    if (this.#allowed < 1 && !this.#grantsMore(sink)) return false;
     const header = this.#gathering.release();
     this.#allowed--;
     this.#streamType = type;
     this.#missing = this.#sizeAt(header, 0) - HEADER_BYTES;
     sink.run(type, header, this.#missing === 0 ? 1 : 0);
     return true;
+  }
+
+  #grantsMore(sink: ScanSink): boolean {
+    if (sink.more === undefined) return false;
+    this.#allowed = sink.more();
+    return this.#allowed >= 1;
   }
 
   #stop(chunk: Buffer, at: number, owned: boolean): false {

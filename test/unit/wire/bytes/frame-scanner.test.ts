@@ -151,6 +151,48 @@ for (const size of [1, 2, 4, 5, 11, 17, 10_000]) {
   });
 }
 
+/** Gives out rows by itself, some at a time, as often as it is told. */
+class Granting extends Collector {
+  asked = 0;
+  grants: number[];
+  constructor(grants: number[]) {
+    super();
+    this.grants = grants;
+  }
+  more(): number {
+    this.asked++;
+    return this.grants.shift() ?? 0;
+  }
+}
+
+for (const size of [1, 3, 7, 64, 100_000]) {
+  test(`a sink that grants more is asked when the next row begins, and 0 stops the scan (pieces of ${size})`, () => {
+    const rows = Array.from({ length: 10 }, (_, n) => backend.dataRow([Buffer.from(`row ${n}`)]));
+    const bytes = Buffer.concat([...rows, backend.commandComplete('SELECT 10')]);
+    const scanner = make();
+    const sink = new Granting([3, 4]);
+    scanner.allow(0);
+    let finished = true;
+    for (const piece of pieces(bytes, size)) finished = scanner.push(piece, sink);
+    assert.equal(finished, false);
+    assert.equal(sink.rows, 7);
+    assert.equal(sink.asked, 3, 'not before a row begins, and once for the answer 0');
+    assert.ok(sink.all.equals(Buffer.concat(rows.slice(0, 7))), 'nothing of row 8 leaves, not even its header');
+    sink.grants = [Number.POSITIVE_INFINITY];
+    assert.equal(scanner.resume(sink), true);
+    assert.equal(sink.story.join(''), 'DDDDDDDDDDC');
+    assert.ok(sink.all.equals(bytes));
+  });
+}
+
+test('a sink is not asked for more when the last allowed row was the last', () => {
+  const scanner = make();
+  const sink = new Granting([]);
+  scanner.allow(1);
+  assert.equal(scanner.push(Buffer.concat([backend.dataRow([null]), backend.commandComplete('SELECT 1')]), sink), true);
+  assert.equal(sink.asked, 0);
+});
+
 test('streamed frames of two types are two runs, and empty ones count', () => {
   const scanner = make();
   const sink = new Collector();
