@@ -36,6 +36,7 @@ export class PolicySet {
   readonly #judges = new Recent<Judge>(CAPACITY);
   readonly #askers = new Recent<Asker>(ASKERS);
   readonly #answers = new Recent<Verdict>(CAPACITY);
+  #unmaskScope: Scope | undefined;
   readonly #hidden = new WeakMap<readonly ColumnRef[], Recent<ReadonlySet<number>>>();
   #serial = 0;
 
@@ -124,7 +125,9 @@ export class PolicySet {
    */
   hiddenColumnsKey(context: AccessContext): string {
     try {
-      return String(this.#scopeOf(['unmask']).key(context, countersOf(context), 0));
+      // Asked for every statement: the scope is not looked up again.
+      this.#unmaskScope ??= this.#scopeOf(['unmask']);
+      return String(this.#unmaskScope.key(context, countersOf(context), 0));
     } catch {
       return 'unanswerable'; // everything is hidden then
     }
