@@ -74,9 +74,11 @@ export class Planner {
     const tables = new Set<string>();
     const questions: AccessQuestion[] = [];
     let masked = 0;
-    let userRelations = false;
+    // Temporary relations hold rows of others, and functions may give any.
+    let userRelations = statement.readsTemporary === true;
     for (const question of statement.questions) {
       if (question.resource.type !== 'Table') {
+        if (question.action === 'call') userRelations = true;
         questions.push(question);
         continue;
       }

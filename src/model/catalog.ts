@@ -92,6 +92,8 @@ export interface CatalogCast {
   readonly source: Oid;
   readonly target: Oid;
   readonly implementation: Oid;
+  /** Also applied where the statement does not write it (`AS IMPLICIT`, `AS ASSIGNMENT`); absent counts as yes. */
+  readonly implicit?: boolean;
   readonly extension?: string;
 }
 
@@ -122,7 +124,7 @@ export interface CatalogSnapshot {
   readonly functions: readonly CatalogFunction[];
   /** Operators outside pg_catalog; absent when the snapshot does not know them. */
   readonly operators?: readonly CatalogOperator[];
-  /** Casts with a function that neither pg_catalog nor an extension owns; absent when the snapshot does not know them. */
+  /** Casts with a function that did not come with the server itself; absent when the snapshot does not know them. */
   readonly casts?: readonly CatalogCast[];
   readonly types: ReadonlyMap<Oid, CatalogType>;
   readonly schemas: ReadonlySet<string>;

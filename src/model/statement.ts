@@ -150,6 +150,8 @@ export interface SqlStatement {
   readonly changesContext: boolean;
   /** May change the catalog: refresh the snapshot after it. */
   readonly changesCatalog: boolean;
+  /** Reads or returns rows of temporary relations, which are in no question. */
+  readonly readsTemporary?: boolean;
   /** For Cedar's `context.has_where`; true where the question makes no sense. */
   readonly hasWhere: boolean;
 }

@@ -7,7 +7,7 @@ import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
-import type { Portal, PreparedStatement } from './session-objects.ts';
+import { declaredCursor, type Portal, type PreparedStatement } from './session-objects.ts';
 
 type Judged = readonly Run[] | Refusal;
 
@@ -53,6 +53,8 @@ export class ClientMessages {
         this.#core.forward(permitHousekeeping(frame.bytes));
         return undefined;
       case 'sync':
+        // https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-COPY: the server ignores it there.
+        if (pipeline.copying) return undefined;
         pipeline.skipping = false;
         pipeline.open = false;
         this.#core.replies.expect(expectation('sync'));
@@ -63,6 +65,10 @@ export class ClientMessages {
       case 'copy-fail':
         // Outside COPY IN the target would ignore them; so they need not reach it.
         if (pipeline.copyIn > 0) this.#core.forward(permitHousekeeping(frame.bytes));
+        if (message.kind !== 'copy-data' && pipeline.copyIn > 0) {
+          if (pipeline.copying) pipeline.copying = false;
+          else pipeline.doneAhead += 1;
+        }
         return undefined;
       case 'function-call':
         pipeline.skipping = false;
@@ -201,6 +207,9 @@ export class ClientMessages {
     if (!portal)
       return this.#refuse(refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' }), '');
     const { bytes } = frame;
+    if (portal.planned?.statement.verb === 'declare' && portal.bind === undefined) {
+      return this.#executeCursor(name, bytes);
+    }
     if (!portal.planned) {
       pipeline.open = true;
       replies.expect(expectation('execute', { plan: portal.plan }));
@@ -221,16 +230,33 @@ export class ClientMessages {
   /** The same for a portal that is fetched from again: its rows go on being counted. */
   #currentPortal(name: string, portal: Portal): Portal | Refusal | Promise<Portal | Refusal> {
     const { names, objects } = this.#core;
-    if (portal.plan.view.key === names.view().key) return portal;
+    const { plan } = portal;
+    if (!names.stale && plan.contextVersion === names.version && plan.view.key === names.view().key) return portal;
     const compare = (planned: Planned): Portal | Refusal => {
       if ('refusal' in planned) return planned.refusal;
-      if (planned.plan.forwarded !== portal.plan.forwarded) return planChanged('since the portal was bound');
+      // Its relations are those of Bind, so nothing else may be judged in their place.
+      if (planned.plan.forwarded !== plan.forwarded || !readsTheSame(planned.plan, plan)) {
+        return planChanged('since the portal was bound');
+      }
       const renewed = { ...portal, plan: planned.plan, planned: planned.plan.statements[0] };
       objects.setPortal(name, renewed);
       return renewed;
     };
-    const planned = names.plan(portal.plan.text);
+    const planned = names.plan(plan.text);
     return planned instanceof Promise ? planned.then(compare) : compare(planned);
+  }
+
+  /** Execute of a cursor that DECLARE made: judged as the FETCH that it is short for. */
+  #executeCursor(name: string, bytes: Buffer): Promise<void> | undefined {
+    const { names, objects, pipeline } = this.#core;
+    return then(names.plan(`FETCH ALL FROM ${quoteName(name)}`), (planned) => {
+      if (pipeline.skipping) return undefined;
+      if ('refusal' in planned) return this.#refuse(planned.refusal, planned.text);
+      const { plan } = planned;
+      return then(this.#judge(plan, plan.statements, undefined, objects.portal(name)), (judged) =>
+        this.#forwardExecute(plan, bytes, judged),
+      );
+    });
   }
 
   #forwardExecute(plan: Plan, bytes: Buffer, judged: Judged): Promise<void> | undefined {
@@ -306,13 +332,23 @@ export class ClientMessages {
     portal?: Portal,
   ): Judged | Promise<Judged> {
     const { judge, asking } = this.#core;
-    return judge.judge({ plan, statements, bind, asking, portalOf: (planned) => this.#cursorOf(planned) ?? portal });
+    const cursors = this.#cursors(plan, statements);
+    return judge.judge({ plan, statements, bind, asking, portalOf: (planned) => cursors.get(planned) ?? portal });
   }
 
-  /** The cursor that a FETCH reads: its rows are counted over all fetches. */
-  #cursorOf(planned: PlannedStatement): Portal | undefined {
-    const use = planned.statement.objects.find((object) => object.kind === 'cursor' && object.act === 'use');
-    return use && this.#core.objects.portal(use.name);
+  /** The cursors that statements declare and fetch from: rows are counted over all fetches, those of the same query string too. */
+  #cursors(plan: Plan, statements: readonly PlannedStatement[]): ReadonlyMap<PlannedStatement, Portal> {
+    const found = new Map<PlannedStatement, Portal>();
+    const declared = new Map<string, Portal>();
+    for (const planned of statements) {
+      for (const { kind, act, name } of planned.statement.objects) {
+        if (kind !== 'cursor') continue;
+        if (act === 'create') declared.set(name, declaredCursor(plan, planned));
+        const cursor = declared.get(name) ?? this.#core.objects.portal(name);
+        if (cursor && (act === 'create' || act === 'use')) found.set(planned, cursor);
+      }
+    }
+    return found;
   }
 
   #forwarded(plan: Plan): void {
@@ -348,6 +384,15 @@ function planChanged(since: string): Refusal {
     detail: `gatehouse: what is hidden from you, or what the names mean, has changed ${since}.`,
     hint: 'Prepare the statement again.',
   });
+}
+
+/** Whether two plans of one text ask the same of policy and read the same relations. */
+function readsTheSame(one: Plan, other: Plan): boolean {
+  const meaning = ({ statements }: Plan): string =>
+    JSON.stringify(
+      statements.map(({ statement }) => [statement.questions, statement.sites.map(({ relation }) => relation)]),
+    );
+  return meaning(one) === meaning(other);
 }
 
 function quoteName(name: string): string {

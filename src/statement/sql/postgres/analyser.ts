@@ -371,6 +371,7 @@ function finished(
     returnsRows: outline.returnsRows,
     changesContext: facts.changesContext,
     changesCatalog: facts.changesCatalog,
+    readsTemporary: facts.readsTemporary,
     hasWhere: outline.hasWhere,
   };
 }

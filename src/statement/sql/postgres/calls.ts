@@ -120,6 +120,7 @@ export class Calls {
     if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
     this.#called.add(fn.oid);
     const compiled = fn.language === 'c' || fn.language === 'internal';
+    this.#facts.late ||= !compiled;
     if (compiled && (fn.kind !== 'aggregate' || fn.extension !== undefined)) return;
     if (fn.kind === 'aggregate' && fn.support) {
       for (const oid of fn.support) {
@@ -178,12 +179,14 @@ export class Calls {
         this.#sequence(args[0]);
         return;
       case 'prints-relation': {
+        this.#facts.late = true;
         const relation = constant(args[0]);
         const understood = typeof relation === 'string' && this.#inner.sql(`TABLE ${relation}`, this.#facts);
         if (!understood) hazard('dynamic-sql');
         return;
       }
       case 'runs-sql': {
+        this.#facts.late = true;
         const texts = rule.sql(args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null))));
         const understood = texts?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
         if (!understood) hazard('dynamic-sql');
@@ -241,6 +244,7 @@ export class Calls {
   #setConfig(args: readonly unknown[]): void {
     const name = constant(args[0]);
     this.#facts.changesContext = true;
+    this.#facts.setsConfig = true;
     if (typeof name !== 'string') {
       this.#computedSetting();
       this.#facts.raise('change');

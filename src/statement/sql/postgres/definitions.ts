@@ -10,10 +10,8 @@ const INNOCENT_DEFINITIONS = new Set([
   'CreateSchemaStmt',
   'CreateEnumStmt',
   'CompositeTypeStmt',
-  'CreateRangeStmt',
   'AlterEnumStmt',
   'CreateFunctionStmt',
-  'AlterFunctionStmt',
   'CommentStmt',
   'CheckPointStmt',
 ]);
@@ -230,7 +228,16 @@ export class Definitions {
   /** A definition that is not about one relation. */
   defineAny(tag: string, body: Tree): void {
     this.#define(body);
-    if (!INNOCENT_DEFINITIONS.has(tag) || list(body, 'schemaElts').length > 0) this.#outOfSight();
+    const innocent = INNOCENT_DEFINITIONS.has(tag) && list(body, 'schemaElts').length === 0;
+    if (!innocent || this.#replacesFunction(tag, body)) this.#outOfSight();
+  }
+
+  /** Defaults, rules and the like call a function by its identity, so a new body runs where nobody judged it. */
+  #replacesFunction(tag: string, body: Tree): boolean {
+    if (tag !== 'CreateFunctionStmt' || !flag(body, 'replace')) return false;
+    const name = words(list(body, 'funcname'));
+    const known = this.#reader.names.index.functions(name[name.length - 1] ?? '');
+    return name.length === 1 ? known.length > 0 : known.some((fn) => fn.schema === name[name.length - 2]);
   }
 
   /** Changes to the catalog that are not about one relation. */

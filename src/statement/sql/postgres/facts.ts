@@ -52,6 +52,14 @@ export class Facts {
   effect: StatementEffect = 'session';
   changesContext = false;
   changesCatalog = false;
+  /** It reads temporary relations, which are in no question. */
+  readsTemporary = false;
+  /** It calls what looks names up only when it runs: SQL in strings and in functions. */
+  late = false;
+  /** It calls set_config. */
+  setsConfig = false;
+  /** Expressions of it are kept in the catalog and run later, under whatever names mean then. */
+  stored = false;
 
   ask(action: Action, resource: ResourceRef): void {
     const key = JSON.stringify([action, resource]);
@@ -79,6 +87,9 @@ export class Facts {
     this.raise(inner.effect);
     this.changesContext ||= inner.changesContext;
     this.changesCatalog ||= inner.changesCatalog;
+    this.readsTemporary ||= inner.readsTemporary;
+    this.late ||= inner.late;
+    this.setsConfig ||= inner.setsConfig;
   }
 
   finishedSites(): RelationSite[] {
@@ -113,6 +124,22 @@ export class Facts {
   /** The hazards found on the way and those that follow from how targets and echoing views are used. */
   finishedHazards(): Hazard[] {
     const hazards = [...this.hazards];
+    if (this.stored && (this.late || this.setsConfig)) {
+      hazards.push({
+        code: 'stored-call',
+        message:
+          'What is kept in a view, a default or a rule runs later, when names may mean something else; it may not call functions written in SQL, functions that run SQL, or set_config.',
+        applies: 'hidden-anywhere',
+      });
+    }
+    if (this.late && this.setsConfig) {
+      hazards.push({
+        code: 'late-names',
+        message:
+          'The statement calls set_config beside functions that look names up while it runs. Send set_config as a statement of its own.',
+        applies: 'hidden-anywhere',
+      });
+    }
     for (const draft of this.sites) {
       if (draft.form !== 'target' || (!draft.rawAll && draft.raw.size === 0)) continue;
       hazards.push({

@@ -233,6 +233,7 @@ export class Reader {
     if (this.#isCte(name, scope.ctes)) return;
     const resolved = this.#resolve(name, location(rangeVar), 'read');
     const correlationName = text(alias, 'aliasname') ?? name.name;
+    if (resolved?.kind === 'temporary') this.facts.readsTemporary = true;
     if (resolved?.kind === 'system') {
       const view = this.names.index.relation(resolved.schema, resolved.name);
       const echoed = echoedColumns(resolved.name);
@@ -333,6 +334,7 @@ export class Reader {
     const resolved = this.#resolve(name, location(rangeVar), action);
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
+      this.facts.readsTemporary = true; // RETURNING
       return undefined;
     }
     this.facts.raise(action === 'read' ? 'read' : 'change');

@@ -116,14 +116,17 @@ class StatementReader {
       case 'session':
         return;
       case 'create-table':
+        this.#facts.stored = true;
         this.#definitions.createTable(body);
         return;
       case 'create-table-as':
+        this.#facts.stored = text(body, 'objtype') === 'OBJECT_MATVIEW';
         this.#nested(part(body, 'query'));
         this.#outline.returnsRows = false;
         this.#definitions.createTableAs(body);
         return;
       case 'create-view':
+        this.#facts.stored = true;
         this.#nested(part(body, 'query'));
         this.#outline.returnsRows = false;
         this.#definitions.createView(body);
@@ -141,6 +144,7 @@ class StatementReader {
         this.#definitions.maintain(tag, body);
         return;
       case 'define-relation':
+        this.#facts.stored = true;
         this.#definitions.defineRelation(body);
         return;
       case 'define':
@@ -379,7 +383,9 @@ class StatementReader {
     this.#named('cursor', 'use', name);
     if (flag(body, 'ismove')) this.#outline.verb = 'move';
     const statement = this.#objects.cursor(name);
-    if (statement) this.#runs(statement);
+    // Its own names were looked up when it was declared, but functions in it may look up others with every row.
+    if (statement && this.#reader.inner.meansTheSame(statement)) this.#runs(statement);
+    else if (statement) this.#missing(`names that cursor "${name}" depends on have changed; declare it again`, '0A000');
     else this.#missing(`cursor "${name}" does not exist`, '34000');
     this.#outline.returnsRows = !flag(body, 'ismove');
   }
@@ -394,6 +400,7 @@ class StatementReader {
     for (const { position: _, ...hazard } of statement.hazards) this.#facts.hazards.push(hazard);
     this.#facts.raise(statement.effect);
     this.#facts.changesCatalog ||= statement.changesCatalog;
+    this.#facts.readsTemporary ||= statement.readsTemporary ?? false;
     if (statement.changesContext) this.#reader.calls.runsCode();
     // PREPARE and DECLARE return nothing themselves; what they name usually does.
     this.#outline.returnsRows = true;
