@@ -303,7 +303,13 @@ test('cancel requests with wrong keys do nothing, however many; the right key ca
     await other.end();
     assert.equal(other.received, 0, 'a cancel request is never answered');
   };
-  const targetPid = Number(await server.value("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"));
+  const sleeping = "query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+  const pidOf = () => server.value(`SELECT pid FROM pg_stat_activity WHERE ${sleeping}`);
+  let targetPid = await pidOf();
+  for (let turn = 0; turn < 200 && targetPid === undefined; turn++) {
+    await sleep(20);
+    targetPid = await pidOf();
+  }
   const flipped = Buffer.from(secret);
   flipped.writeUInt8((flipped[0] ?? 0) ^ 1, 0);
   await Promise.all([
@@ -311,7 +317,7 @@ test('cancel requests with wrong keys do nothing, however many; the right key ca
     cancel(pid, flipped),
     cancel(pid, Buffer.concat([secret, secret])),
     cancel(pid + 1, secret),
-    cancel(targetPid, secret),
+    cancel(Number(targetPid), secret),
   ]);
   assert.equal(
     await server.value(

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -59,6 +59,11 @@ export class GatewayProcess implements AsyncDisposable {
   }
 
   /** Open file descriptors, sockets among them. */
+  get descriptors(): number {
+    return readdirSync(`/proc/${this.child.pid}/fd`).length;
+  }
+
+  /** Current value of a metric, without its labels; 0 when it was never set. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`http://${this.control.host}:${this.control.port}/metrics`)).text();
     const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
