@@ -71,8 +71,8 @@ function refusalOf(hazard: Hazard): Refusal {
   return {
     code: hazard.applies === 'everyone' ? 'statement-opaque' : 'statement-unmaskable',
     message: hazard.message,
-    detail: `gatehouse: ${hazard.code}`,
-    ...(hazard.sqlstate === undefined ? {} : { sqlstate: hazard.sqlstate }),
+    // What the server itself would say is said in its words alone.
+    ...(hazard.sqlstate === undefined ? { detail: `gatehouse: ${hazard.code}` } : { sqlstate: hazard.sqlstate }),
     ...(hazard.position === undefined ? {} : { position: hazard.position }),
   };
 }

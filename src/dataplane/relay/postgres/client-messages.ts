@@ -1,6 +1,6 @@
 import type { Refusal } from '../../../model/refusal.ts';
 import type { Frame } from '../../../wire/bytes/index.ts';
-import { frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
+import { type FrontendMessage, frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
 import { isRefusal, refusal } from '../../errors.ts';
 import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
@@ -35,6 +35,8 @@ export class ClientMessages {
   handle(frame: Frame): Promise<void> | undefined {
     const { pipeline } = this.#core;
     const message = parseFrontend(frame);
+    const unclear = pipeline.skipping ? undefined : this.#unclearName(message);
+    if (unclear) return this.#refuse(unclear, '');
     switch (message.kind) {
       case 'query':
         pipeline.skipping = false;
@@ -83,13 +85,29 @@ export class ClientMessages {
     }
   }
 
+  /** Names are compared byte by byte, so they must be the same bytes for the target. */
+  #unclearName(message: FrontendMessage): Refusal | undefined {
+    if (this.clientEncoding === 'UTF8' && !this.#core.names.stale) return undefined;
+    const names = 'portal' in message ? [message.portal] : [];
+    if ('name' in message) names.push(message.name);
+    if (message.kind === 'bind') names.push(message.statement);
+    if (names.every((name) => Buffer.byteLength(name) === name.length)) return undefined;
+    return refusal('protocol-unsupported', 'gatehouse: names of statements and portals must be plain ASCII here', {
+      sqlstate: '0A000',
+      hint: "Other names are understood in client encoding UTF8, and not right after something that may change it.",
+    });
+  }
+
   // --- simple query -------------------------------------------------------------------------------------------------------
 
   #query(sql: SqlText, frame: Frame): Promise<void> | undefined {
     // https://www.postgresql.org/docs/18/protocol-flow.html: a simple Query also destroys the unnamed statement and portal.
     this.#core.objects.removePrepared('');
     this.#core.objects.removePortal('');
-    const source = readStatement(sql, frame.body, 0, this.clientEncoding);
+    return then(this.#source(sql, frame.body, 0), (source) => this.#planQuery(source));
+  }
+
+  #planQuery(source: StatementSource): Promise<void> | undefined {
     return then(this.#plan(source), (planned) => {
       if ('refusal' in planned) return this.#refuseQuery(planned.refusal, planned.text);
       const { plan } = planned;
@@ -125,8 +143,9 @@ export class ClientMessages {
   // --- extended query -----------------------------------------------------------------------------------------------------
 
   #parse(name: string, sql: SqlText, parameterTypes: readonly number[], frame: Frame): Promise<void> | undefined {
-    const source = readStatement(sql, frame.body, Buffer.byteLength(name) + 1, this.clientEncoding);
-    return then(this.#plan(source), (planned) => this.#forwardParse(name, parameterTypes, planned, source));
+    return then(this.#source(sql, frame.body, Buffer.byteLength(name) + 1), (source) =>
+      then(this.#plan(source), (planned) => this.#forwardParse(name, parameterTypes, planned, source)),
+    );
   }
 
   #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned, source: StatementSource): undefined {
@@ -316,6 +335,20 @@ export class ClientMessages {
         core.replies.expect(expectation('function-call', { plan, runs: judged }));
         return this.#recordAndForward(judged, bytes);
       });
+    });
+  }
+
+  /**
+   * Text other than ASCII means what the client encoding makes of it. Within a pipeline the target tells of a change only at its end, so
+   * it is asked.
+   */
+  #source(sql: SqlText, body: Buffer, at: number): StatementSource | Promise<StatementSource> {
+    const { names } = this.#core;
+    if (!names.stale || Buffer.byteLength(sql.text) === sql.text.length) return readStatement(sql, body, at, this.clientEncoding);
+    const kept = Buffer.from(body);
+    return names.renew().then(() => {
+      if (!names.stale) this.clientEncoding = names.context.clientEncoding ?? 'unknown';
+      return readStatement(sql, kept, at, this.clientEncoding);
     });
   }
 

@@ -13,6 +13,10 @@ export interface Pipeline {
   skipping: boolean;
   /** COPY FROM STDIN statements that were forwarded and have not ended. */
   copyIn: number;
+  /** The target takes COPY data now; until CopyDone or CopyFail it ignores Sync. */
+  copying: boolean;
+  /** CopyDone or CopyFail that came before the target said that it takes data. */
+  doneAhead: number;
 }
 
 /** What the parts of one relay share: the only way to the target, and the order of things. */

@@ -54,12 +54,17 @@ export interface Expectation {
   readonly refusal: Refusal | undefined;
   /** The client got its error already: nothing more of this exchange reaches it, but ReadyForQuery. */
   silenced: boolean;
+  /** The target has said what columns the rows of this statement have. */
+  described: boolean;
   /** Rows of an internal question. */
   readonly capture: Buffer[] | undefined;
   readonly settle: ((outcome: 'done' | 'failed') => void) | undefined;
 }
 
-export function expectation(kind: ExpectationKind, more: Partial<Omit<Expectation, 'kind' | 'at'>> = {}): Expectation {
+export function expectation(
+  kind: ExpectationKind,
+  more: Partial<Omit<Expectation, 'kind' | 'at' | 'described'>> = {},
+): Expectation {
   return {
     kind,
     internal: more.internal ?? false,
@@ -69,6 +74,7 @@ export function expectation(kind: ExpectationKind, more: Partial<Omit<Expectatio
     undo: more.undo,
     refusal: more.refusal,
     silenced: more.silenced ?? false,
+    described: false,
     capture: more.capture,
     settle: more.settle,
   };
@@ -89,6 +95,11 @@ export class ExpectationQueue {
 
   push(item: Expectation): void {
     this.#items.push(item);
+  }
+
+  /** The items behind the first are taken out for as long as they are of this kind. */
+  dropBehindFirst(kind: ExpectationKind): void {
+    while (this.#items[this.#head + 1]?.kind === kind) this.#items.splice(this.#head + 1, 1);
   }
 
   shift(): Expectation | undefined {

@@ -59,7 +59,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly names: SessionNames;
   readonly judge: Judge;
   readonly asking: Asking;
-  readonly pipeline: Pipeline = { open: false, skipping: false, copyIn: 0 };
+  readonly pipeline: Pipeline = { open: false, skipping: false, copyIn: 0, copying: false, doneAhead: 0 };
   readonly #client: Socket;
   readonly #target: Socket;
   readonly #options: RelayOptions;
@@ -384,8 +384,12 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
     this.judge.runEnded(run, outcome, sqlstate);
-    if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned);
-    if (run.planned.statement.verb === 'copy-from') this.pipeline.copyIn -= 1;
+    if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned, run.portal);
+    if (run.planned.statement.verb === 'copy-from') {
+      this.pipeline.copyIn -= 1;
+      this.pipeline.copying = false;
+      if (this.pipeline.copyIn === 0) this.pipeline.doneAhead = 0;
+    }
   }
 
   witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation' {
@@ -439,6 +443,15 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.names.ready(status);
     if (status === 'I') this.objects.endTransaction();
     this.#endIfDrained();
+  }
+
+  copyInBegins(): boolean {
+    if (this.pipeline.doneAhead > 0) {
+      this.pipeline.doneAhead -= 1;
+      return false;
+    }
+    this.pipeline.copying = true;
+    return true;
   }
 
   skipUntilSync(): void {

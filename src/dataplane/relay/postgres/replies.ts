@@ -60,6 +60,8 @@ export interface ReplyHost {
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
   parameterStatus(name: string, value: string): void;
   ready(status: TransactionStatus): void;
+  /** The target takes COPY data now. False when the client has already said that it is done. */
+  copyInBegins(): boolean;
   /** The target refused an extended-protocol message: it ignores everything until Sync. */
   skipUntilSync(): void;
   /** A cut result completed before the target could be stopped: make it forget the transaction as after any error. */
@@ -186,6 +188,10 @@ export class Replies implements ScanSink {
     }
     const run = head.runs[head.at];
     if (!run || run.cut || head.silenced) return;
+    if (head.kind === 'query' && !head.described && run.plan.view.hidden.size > 0) {
+      this.#host.protocolViolation('rows whose columns were not described');
+      return;
+    }
     run.rows += completed;
     run.bytes += bytes.length;
     if (completed > 0) this.#host.counted(run, completed);
@@ -207,7 +213,10 @@ export class Replies implements ScanSink {
       case ROW_DESCRIPTION:
         return this.#rowDescription(frame);
       case COPY_IN:
+        return this.#copyIn(frame);
       case COPY_OUT:
+        if (this.queue.first) this.queue.first.described = true;
+        return this.#pass(frame);
       case COPY_DONE:
         return this.#pass(frame);
       case FUNCTION_RESULT:
@@ -247,6 +256,13 @@ export class Replies implements ScanSink {
     return true;
   }
 
+  /** In COPY the target ignores a Sync that was sent behind Execute: no answer to it will come. */
+  #copyIn(frame: Frame): boolean {
+    const begins = this.#host.copyInBegins();
+    if (begins && this.queue.first?.kind === 'execute') this.queue.dropBehindFirst('sync');
+    return this.#pass(frame);
+  }
+
   #unexpected(frame: Frame): false {
     this.#host.protocolViolation(`message ${String.fromCharCode(frame.type)} came without a question`);
     return false;
@@ -280,6 +296,7 @@ export class Replies implements ScanSink {
     const head = this.queue.first;
     if (!head) return this.#unexpected(frame);
     const described = () => {
+      head.described = true;
       if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
       if (head.kind === 'describe') this.#shift('done');
     };
@@ -305,6 +322,7 @@ export class Replies implements ScanSink {
         this.#host.maskViolation(head.plan);
         return false;
       }
+      head.described = true;
       if (!head.internal && !head.silenced) this.#host.emit(bytes);
       if (head.kind === 'describe') this.#shift('done');
       return true;
@@ -324,6 +342,7 @@ export class Replies implements ScanSink {
       if (late) this.#host.abortTransaction('pipeline');
       return true;
     }
+    head.described = false;
     if (head.at < head.runs.length - 1) {
       head.at += 1;
       this.#enter();

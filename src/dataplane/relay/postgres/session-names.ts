@@ -163,6 +163,8 @@ export class SessionNames {
 
   /** A plan was forwarded: what it may have changed is asked for before the next name is resolved. */
   forwarded(plan: Plan): void {
+    // In a failed transaction only its end succeeds: behind it, within the same pipeline, the target can be asked again.
+    if (this.#status === 'E' && plan.changesContext) this.#status = 'T';
     if (plan.changesContext || plan.changesCatalog) {
       this.#stale = true;
       this.#touched = true;
@@ -180,6 +182,11 @@ export class SessionNames {
       const { services, connection } = this.#core.session;
       services.worlds.markChanged(connection.name);
     }
+  }
+
+  /** Asks the target what the session is like now, when a forwarded statement may have changed it. */
+  renew(): Promise<void> {
+    return this.#refresh();
   }
 
   async refreshCatalog(): Promise<void> {

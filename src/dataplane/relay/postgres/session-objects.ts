@@ -64,15 +64,14 @@ export class SessionObjectTable {
   }
 
   /** What a statement did to names, once the target has said that it did. */
-  apply(plan: Plan, planned: PlannedStatement): void {
+  apply(plan: Plan, planned: PlannedStatement, cursor: Portal | undefined): void {
     for (const { kind, act, name } of planned.statement.objects) {
       if (kind === 'prepared-statement') {
         if (act === 'create') this.#prepared.set(name, { plan, planned, sqlLevel: true });
         else if (act === 'remove') this.#prepared.delete(name);
         else if (act === 'remove-all') this.removeAllPrepared();
       } else if (act === 'create') {
-        const held = /\bwith\s+hold\b/i.test(planned.statement.text);
-        this.#portals.set(name, { plan, planned, held, rows: 0 });
+        this.#portals.set(name, cursor ?? declaredCursor(plan, planned));
       } else if (act === 'remove') this.#portals.delete(name);
       else if (act === 'remove-all') this.#portals.clear();
     }
@@ -83,6 +82,10 @@ export class SessionObjectTable {
     if (this.#portals.size === 0) return;
     for (const [name, portal] of this.#portals) if (!portal.held) this.#portals.delete(name);
   }
+}
+
+export function declaredCursor(plan: Plan, planned: PlannedStatement): Portal {
+  return { plan, planned, held: /\bwith\s+hold\b/i.test(planned.statement.text), rows: 0 };
 }
 
 function replace<V>(map: Map<string, V>, name: string, value: V): () => void {
