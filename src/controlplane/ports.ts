@@ -32,6 +32,8 @@ export interface IndexedSession {
   readonly rows: number;
   readonly refused: number;
   readonly held: number;
+  /** Its youngest approval request, when no statement was recorded after it. */
+  readonly waitsFor?: string;
   readonly labels: readonly string[];
 }
 

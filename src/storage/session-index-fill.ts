@@ -48,7 +48,10 @@ export class IndexFill {
     else if (kind === 'session.end') this.#end(envelope, session);
     else if (kind === 'query') this.#query(envelope, session, hidden);
     else if (kind === 'query.end') this.#queryEnd(envelope, session);
-    else this.#event(envelope, session);
+    else {
+      const first = this.#event(envelope, session);
+      if (first && kind === 'approval.requested') this.#asked(envelope, session);
+    }
   }
 
   #start(envelope: EntryEnvelope, session: string, hidden: Revealed): void {
@@ -72,6 +75,7 @@ export class IndexFill {
   }
 
   #end({ members, time }: EntryEnvelope, session: string): void {
+    this.#settleAsked(session);
     this.#run('UPDATE session_index SET ended = ?, reason = ? WHERE id = ?', time, text(members['reason']), session);
   }
 
@@ -81,8 +85,16 @@ export class IndexFill {
     const statements = hidden.all('statement').filter((value) => typeof value === 'string');
     const tables = unique(hidden.all('tables').flatMap(strings));
     const labels = unique(strings(members['labels']));
-    const inserted = this.#run(
-      `INSERT OR IGNORE INTO statement_index (seq, session, stmt, time, text, decision, verb, effect, fingerprint, policy, code, why,
+    const known = this.#one('SELECT 1 AS found FROM statement_index WHERE seq = ?', seq) !== undefined;
+    if (known) return;
+    const asked = text(this.#one('SELECT asked FROM session_index WHERE id = ?', session)?.['asked']);
+    const used = text(members['approval']);
+    // A request is recorded before the statement it was opened for, unless its rows were already leaving.
+    const opened = asked !== null && (used === asked || (used === null && decision === 'hold'));
+    if (asked !== null && !opened) this.#settleAsked(session);
+    const approval = used ?? (opened ? asked : null);
+    this.#run(
+      `INSERT INTO statement_index (seq, session, stmt, time, text, decision, verb, effect, fingerprint, policy, code, why,
         policies, labels, tables, masked, approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       seq,
       session,
@@ -100,9 +112,8 @@ export class IndexFill {
       JSON.stringify(labels),
       JSON.stringify(tables),
       integer(members['masked']) ?? 0,
-      text(members['approval']),
+      approval,
     );
-    if (inserted === 0) return;
     for (const label of labels)
       this.#run('INSERT OR IGNORE INTO statement_label (seq, label) VALUES (?, ?)', seq, label);
     for (const table of tables)
@@ -110,9 +121,30 @@ export class IndexFill {
     this.#run(
       'UPDATE session_index SET statements = statements + 1, refused = refused + ?, held = held + ? WHERE id = ?',
       decision === 'refuse' ? 1 : 0,
-      decision === 'hold' ? 1 : 0,
+      !opened && (decision === 'hold' || approval !== null) ? 1 : 0,
       session,
     );
+    if (opened) this.#run('UPDATE session_index SET asked = NULL WHERE id = ?', session);
+  }
+
+  /** Counts as held from now on, before anybody decided: the session may wait for days. */
+  #asked({ members, time }: EntryEnvelope, session: string): void {
+    const request = text(members['request']);
+    if (request === null) return;
+    this.#settleAsked(session);
+    this.#run('UPDATE session_index SET held = held + 1, asked = ?, asked_at = ? WHERE id = ?', request, time, session);
+  }
+
+  /** A request without a statement of its own belongs to the one that was running then: its next row needed consent. */
+  #settleAsked(session: string): void {
+    this.#run(
+      `UPDATE statement_index SET approval = s.asked FROM session_index s
+        WHERE s.id = ? AND s.asked IS NOT NULL AND statement_index.approval IS NULL
+          AND statement_index.seq = (SELECT max(seq) FROM statement_index WHERE session = s.id)
+          AND (statement_index.ms IS NULL OR statement_index.time + statement_index.ms > s.asked_at)`,
+      session,
+    );
+    this.#run('UPDATE session_index SET asked = NULL WHERE id = ? AND asked IS NOT NULL', session);
   }
 
   #queryEnd({ members }: EntryEnvelope, session: string): void {
@@ -132,9 +164,10 @@ export class IndexFill {
       this.#run('UPDATE session_index SET rows = rows + ? WHERE id = ?', integer(members['rows']) ?? 0, session);
   }
 
-  #event({ members, seq, time, kind }: EntryEnvelope, session: string): void {
+  /** True when the record was not there before. */
+  #event({ members, seq, time, kind }: EntryEnvelope, session: string): boolean {
     const detail = Object.fromEntries(Object.entries(members).filter(([name]) => !ENVELOPE.has(name)));
-    this.#run(
+    const inserted = this.#run(
       'INSERT OR IGNORE INTO session_event (seq, session, time, kind, detail) VALUES (?, ?, ?, ?, ?)',
       seq,
       session,
@@ -142,15 +175,24 @@ export class IndexFill {
       kind,
       JSON.stringify(detail),
     );
+    return inserted > 0;
   }
 
   #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  #one(sql: string, ...values: SQLInputValue[]): Record<string, JsonValue> | undefined {
+    return this.#statement(sql).get(...values) as Record<string, JsonValue> | undefined;
+  }
+
+  #statement(sql: string): StatementSync {
     let statement = this.#prepared.get(sql);
     if (statement === undefined) {
       statement = this.#database.prepare(sql);
       this.#prepared.set(sql, statement);
     }
-    return Number(statement.run(...values).changes);
+    return statement;
   }
 }
 

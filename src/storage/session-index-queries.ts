@@ -50,7 +50,10 @@ export interface IndexedSession {
   readonly sourceIp: string;
   readonly statements: number;
   readonly refused: number;
+  /** Statements that needed consent, whether it was given or not. */
   readonly held: number;
+  /** Its youngest approval request, when no statement was recorded after it: it may still wait for that. */
+  readonly waitsFor?: string;
   readonly rows: number;
   readonly labels: readonly string[];
 }
@@ -161,7 +164,9 @@ function conditions(filter: SessionFilter): { where: string; values: SQLInputVal
     ofStatement.push(part);
     values.push(...given);
   };
-  if (filter.decision !== undefined) addOfStatement('q.decision = ?', filter.decision);
+  // A statement that was forwarded with consent was held all the same.
+  if (filter.decision === 'hold') addOfStatement("(q.decision = 'hold' OR q.approval IS NOT NULL)");
+  else if (filter.decision !== undefined) addOfStatement('q.decision = ?', filter.decision);
   if (filter.text !== undefined) addOfStatement("q.text LIKE ? ESCAPE '\\'", `%${escapeLike(filter.text)}%`);
   if (filter.label !== undefined) {
     addOfStatement(
@@ -177,7 +182,9 @@ function conditions(filter: SessionFilter): { where: string; values: SQLInputVal
       `%.${escapeLike(filter.table)}`,
     );
   }
-  if (ofStatement.length > 0) {
+  // One that still waits is counted, but has no record of its own yet.
+  if (filter.decision === 'hold' && ofStatement.length === 1) parts.push('s.held > 0');
+  else if (ofStatement.length > 0) {
     parts.push(`EXISTS (SELECT 1 FROM statement_index q WHERE q.session = s.id AND ${ofStatement.join(' AND ')})`);
   }
   return { where: parts.join(' AND '), values };
@@ -219,6 +226,7 @@ function toSession(database: DatabaseSync, row: Row): IndexedSession {
     statements: Number(row['statements']),
     refused: Number(row['refused']),
     held: Number(row['held']),
+    ...given('waitsFor', optional(row['asked'])),
     rows: Number(row['rows']),
     labels: labels.map(({ label }) => String(label)),
   };

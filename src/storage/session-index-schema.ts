@@ -2,7 +2,7 @@ import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 /** Raised when the tables or what is read into them change: the index is then made anew from the ledger. */
-const VERSION = 1;
+const VERSION = 2;
 
 const TABLES = `
 CREATE TABLE IF NOT EXISTS index_state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS session_index (
   statements INTEGER NOT NULL DEFAULT 0,
   refused INTEGER NOT NULL DEFAULT 0,
   held INTEGER NOT NULL DEFAULT 0,
-  rows INTEGER NOT NULL DEFAULT 0
+  rows INTEGER NOT NULL DEFAULT 0,
+  asked TEXT, asked_at INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS session_by_person ON session_index (person_id, first_seq);
 CREATE INDEX IF NOT EXISTS session_by_name ON session_index (person_name, first_seq);

@@ -123,6 +123,7 @@ async function show(call: Call<unknown>, id: string): Promise<void> {
         `${moment(found.startedAt)} – ${found.endedAt ? moment(found.endedAt) : found.state}${found.endReason ? ` (${found.endReason})` : ''}`,
       ],
       ['labels', found.labels.join(' ')],
+      ['waits for', found.waitsFor && `request ${found.waitsFor}`],
     ]);
     return [head, ...statements.map(statementText)].join('\n\n');
   });

@@ -21,7 +21,8 @@ export const session = z
     statements: count,
     rows: count,
     refused: count,
-    held: count,
+    held: count.describe('Statements that needed consent, whether it was given or not'),
+    waitsFor: z.string().optional().describe('The approval request that it waits for now'),
     labels: z.array(z.string()).describe('Data categories its statements touched'),
   })
   .meta({ id: 'Session' });
@@ -64,7 +65,9 @@ export const sessionQuery = z.strictObject({
     .max(200)
     .optional()
     .describe('Data category, or one above it: `pii` finds `pii.contact.email`'),
-  decision: decisionWord.optional().describe('With at least one such statement'),
+  decision: decisionWord
+    .optional()
+    .describe('With at least one such statement; `hold` finds those that then ran with consent, too'),
   since: timestamp.optional(),
   until: timestamp.optional(),
   live: z.stringbool().optional(),

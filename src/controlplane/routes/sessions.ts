@@ -266,6 +266,7 @@ function shown(one: IndexedSession, live: LiveSession | undefined): Session {
     rows: Math.max(one.rows, live?.rows ?? 0),
     refused: one.refused,
     held: one.held,
+    ...(live?.state === 'waiting-for-approval' ? optional('waitsFor', one.waitsFor) : {}),
     labels: [...one.labels],
   };
 }

@@ -122,10 +122,10 @@ async function told(): Promise<Story> {
   ]);
   await story.start('s2', BOT, 'warehouse');
   await story.end('s1', 1, 40);
+  await story.tell('approval.requested', 's2', { request: 'req_1', quorum: 1 }, { reason: 'audit' });
   await story.query('s2', 1, 'SELECT salary FROM shop.employees', { labels: ['confidential'], decision: 'hold' }, [
     'shop.employees',
   ]);
-  await story.tell('approval.requested', 's2', { request: 'req_1', quorum: 1 }, { reason: 'audit' });
   await story.query('s2', 1, 'SELECT salary FROM shop.employees', { labels: ['confidential'], approval: 'req_1' }, [
     'shop.employees',
   ]);
@@ -199,7 +199,7 @@ test('sessions and statements can be found as they were recorded', async () => {
   assert.deepEqual(
     held?.statements.map(({ decision, rows, approval }) => [decision, rows, approval]),
     [
-      ['hold', undefined, undefined],
+      ['hold', undefined, 'req_1'],
       ['forward', 5, 'req_1'],
     ],
   );
@@ -207,9 +207,63 @@ test('sessions and statements can be found as they were recorded', async () => {
     held?.events.map(({ kind, detail: { request } }) => [kind, request]),
     [['approval.requested', 'req_1']],
   );
+  assert.equal(held?.session.held, 2);
   assert.equal(held?.session.onBehalfOf, 'idp|ann');
   assert.equal(held?.session.endedAt, undefined);
   assert.equal(await index.showSession('s9'), undefined);
+  await index.close();
+  await story.ledger.close();
+});
+
+test('a statement that ran with consent was held, wherever in its life it was asked about', async () => {
+  const story = await Story.begin();
+  const tell = (session: string, request: string) => story.tell('approval.requested', session, { request });
+  await story.start('waits', ANN);
+  await story.query('waits', 1, 'SELECT 1');
+  await story.end('waits', 1, 1);
+  await tell('waits', 'req_open');
+  await story.start('approved', ANN);
+  await tell('approved', 'req_a');
+  await story.tell('approval.used', 'approved', { request: 'req_a' });
+  await story.query('approved', 1, 'SELECT a', { approval: 'req_a' });
+  await story.query('approved', 2, 'SELECT b');
+  await story.start('rows', ANN);
+  await story.query('rows', 1, 'SELECT many');
+  await tell('rows', 'req_r');
+  await story.end('rows', 1, 5_000, { ms: 60_000 });
+  await story.query('rows', 2, 'SELECT c');
+  await story.start('given-up', ANN);
+  await story.query('given-up', 1, 'SELECT d');
+  await story.end('given-up', 1, 1);
+  await tell('given-up', 'req_g');
+  await story.tell('session.end', 'given-up', { reason: 'client-closed' });
+  await story.start('elsewhere', ANN);
+  await story.query('elsewhere', 1, 'SELECT a', { approval: 'req_a' });
+  await story.start('never', ANN);
+  await story.query('never', 1, 'SELECT a');
+  await story.ledger.checkpointNow();
+  const index = story.index();
+  await index.refresh();
+  const held = (await index.listSessions({ decision: 'hold' })).sessions.map((one) => [one.id, one.held]).reverse();
+  assert.deepEqual(held, [
+    ['waits', 1],
+    ['approved', 1],
+    ['rows', 1],
+    ['given-up', 1],
+    ['elsewhere', 1],
+  ]);
+  const requests = async (id: string) => (await index.showSession(id))?.statements.map(({ approval }) => approval);
+  assert.deepEqual(await requests('waits'), [undefined]);
+  assert.equal((await index.showSession('waits'))?.session.waitsFor, 'req_open');
+  assert.equal((await index.showSession('given-up'))?.session.waitsFor, undefined);
+  assert.deepEqual(await requests('approved'), ['req_a', undefined]);
+  assert.deepEqual(await requests('rows'), ['req_r', undefined]);
+  assert.deepEqual(await requests('given-up'), [undefined], 'what had ended before was not asked about');
+  const found = await index.listSessions({ decision: 'hold', text: 'many' });
+  assert.deepEqual(
+    found.sessions.map(({ id }) => id),
+    ['rows'],
+  );
   await index.close();
   await story.ledger.close();
 });
