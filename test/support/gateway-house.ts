@@ -45,6 +45,8 @@ export interface HouseOptions extends Partial<Omit<TestFolderOptions, 'target' |
   readonly policy?: string;
   /** React to changed files by itself; off, so that a test says when. */
   readonly watch?: boolean;
+  /** The gateway's clock; the real one when absent. */
+  readonly clock?: () => number;
   /** Runs before the gateway starts, e.g. to make roles or files. */
   readonly prepare?: (server: PostgresServer, folder: string) => Promise<void>;
 }
@@ -84,7 +86,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const server = await startPostgres();
   const root = await mkdtemp(join(tmpdir(), 'gatehouse-house-'));
   await chmod(root, 0o700);
-  const { policy, prepare, watch, databases, ...folderOptions } = options;
+  const { policy, prepare, watch, clock, databases, ...folderOptions } = options;
   const { host, port, database, user, password } = server;
   const connections: string[] = [];
   for (const name of databases ?? []) {
@@ -105,7 +107,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     target: { host, port, database, user, password },
     policies: { 'main.cedar': POLICY + (policy ?? '') },
   });
-  const start = () => startGateway(root, { logTo: 'silent', watch: watch ?? false });
+  const start = () => startGateway(root, { logTo: 'silent', watch: watch ?? false, ...(clock ? { clock } : {}) });
   let gateway = await start();
   const clients = new Set<pg.Client>();
 

@@ -66,7 +66,7 @@ export async function missing(need: Need): Promise<string | false> {
   if (process.env['CI'] === 'true') return false;
   const lacking: string[] = [];
   for (const program of need.programs ?? []) {
-    const flag = program === 'java' || program === 'javac' ? '-version' : '--version';
+    const flag = program === 'openssl' ? 'version' : program.startsWith('java') ? '-version' : '--version';
     await run(program, [flag]).catch(() => lacking.push(program));
   }
   for (const name of need.python ?? []) {
