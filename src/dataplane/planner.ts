@@ -107,6 +107,7 @@ export class Planner {
         if (policy.rowsDecideUnmask) questions.push({ action: 'unmask', resource: question.resource });
       }
     }
+    if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
     return {
       statement,
@@ -157,6 +158,12 @@ function columnQuestion(
     },
     unlessForbidden: true,
   };
+}
+
+/** Nobody needs leave to read what his own session made, but a policy that bounds what leaves the connection bounds that too. */
+function temporaryQuestion(connection: string): AccessQuestion {
+  const resource = { type: 'Table', connection, schema: 'pg_temp', table: '*', labels: [] } as const;
+  return { action: 'read', resource, unlessForbidden: true };
 }
 
 function clearFields(

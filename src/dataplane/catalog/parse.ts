@@ -268,8 +268,8 @@ export function splitNames(text: string): string[] {
  */
 export function parseSessionContext(rows: readonly (readonly (string | null)[])[]): SessionContext {
   const row = rows[0];
-  if (rows.length !== 1 || row?.length !== 6) throw broken('expected one row of six columns');
-  const [path, temporarySchema, currentUser, conforming, relations, functions] = row;
+  if (rows.length !== 1 || row?.length !== 7) throw broken('expected one row of seven columns');
+  const [path, temporarySchema, currentUser, conforming, relations, functions, encoding] = row;
   if (typeof currentUser !== 'string') throw broken('expected a user name');
   const isTemporary = ({ schema }: { readonly schema: string }): boolean => schema === temporarySchema;
   const ownRelations = typeof relations === 'string' ? parseNames(relations).map((text) => parseRelation(text)) : [];
@@ -284,5 +284,6 @@ export function parseSessionContext(rows: readonly (readonly (string | null)[])[
     ...(uncommitted.length > 0 || uncommittedFunctions.length > 0 ? { uncommitted, uncommittedFunctions } : {}),
     currentUser,
     standardConformingStrings: conforming === 'on',
+    ...(typeof encoding === 'string' ? { clientEncoding: encoding } : {}),
   };
 }

@@ -216,9 +216,11 @@ SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
-         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')})`;
+         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')}),
+       pg_catalog.current_setting('client_encoding')`;
 
 /** The same for a session that has just begun and cannot have made anything; cheap, since every login asks it. */
 export const SESSION_START_SQL = `
 SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text, NULL::pg_catalog.text, CURRENT_USER::pg_catalog.text,
-       pg_catalog.current_setting('standard_conforming_strings'), NULL::pg_catalog.text, NULL::pg_catalog.text`;
+       pg_catalog.current_setting('standard_conforming_strings'), NULL::pg_catalog.text, NULL::pg_catalog.text,
+       pg_catalog.current_setting('client_encoding')`;

@@ -94,7 +94,7 @@ export class ClientMessages {
     if (names.every((name) => Buffer.byteLength(name) === name.length)) return undefined;
     return refusal('protocol-unsupported', 'gatehouse: names of statements and portals must be plain ASCII here', {
       sqlstate: '0A000',
-      hint: "Other names are understood in client encoding UTF8, and not right after something that may change it.",
+      hint: 'Other names are understood in client encoding UTF8, and not right after something that may change it.',
     });
   }
 
@@ -344,7 +344,8 @@ export class ClientMessages {
    */
   #source(sql: SqlText, body: Buffer, at: number): StatementSource | Promise<StatementSource> {
     const { names } = this.#core;
-    if (!names.stale || Buffer.byteLength(sql.text) === sql.text.length) return readStatement(sql, body, at, this.clientEncoding);
+    if (!names.stale || Buffer.byteLength(sql.text) === sql.text.length)
+      return readStatement(sql, body, at, this.clientEncoding);
     const kept = Buffer.from(body);
     return names.renew().then(() => {
       if (!names.stale) this.clientEncoding = names.context.clientEncoding ?? 'unknown';
