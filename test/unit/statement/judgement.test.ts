@@ -30,6 +30,8 @@ const table: readonly Row[] = [
   ["COPY shop.orders FROM '/etc/passwd'", 'copy-from', 'change', ['exec', 'write shop.orders']],
   ['EXPLAIN SELECT * FROM shop.orders', 'explain', 'read', ['read shop.orders']],
   ['EXPLAIN ANALYZE DELETE FROM shop.orders', 'explain', 'change', ['write shop.orders']],
+  ['REINDEX INDEX shop.some_index', 'reindex', 'change', ['define']],
+  ['REINDEX TABLE shop.orders', 'reindex', 'change', ['define shop.orders']],
   ['SHOW search_path', 'show', 'session', []],
   ['SET work_mem = 1', 'set', 'session', []],
   ['SET enable_seqscan = off', 'set', 'session', []],

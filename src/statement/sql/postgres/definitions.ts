@@ -151,8 +151,10 @@ export class Definitions {
       ...list(body, 'rels').map((item) => child(as(item, 'VacuumRelation'), 'relation')),
       child(body, 'relation'),
     ].filter(isTree);
-    for (const relation of relations) this.#reader.write(relation, 'define');
-    if (relations.length > 0) return;
+    // An index is no relation of the snapshot.
+    const ofIndex = tag === 'ReindexStmt' && text(body, 'kind') === 'REINDEX_OBJECT_INDEX';
+    if (!ofIndex) for (const relation of relations) this.#reader.write(relation, 'define');
+    if (relations.length > 0 && !ofIndex) return;
     this.#facts.raise('change');
     this.#facts.ask('define', this.#connection());
   }
