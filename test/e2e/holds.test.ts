@@ -1,6 +1,8 @@
 /** A held statement waits for another person and then goes on by itself, or ends as the person, the clock or the client says. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import pg from 'pg';
 import { approve, deny, held, REASON } from '../support/clients/approver.ts';
@@ -160,6 +162,23 @@ test('consent to some rows is consent to no more, and a denial in the middle end
   await none;
   assert.equal(rows.length, 50);
   assert.equal((await client.query('SELECT 1 AS one')).rows[0].one, 1);
+});
+
+test('a wait that nobody ends is ended by the clock; the request stays open', async () => {
+  const file = join(house.folder, 'gatehouse.yaml');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace('wait_seconds: 20', 'wait_seconds: 1'));
+  assert.deepEqual(await house.gateway.reload(), []);
+  const client = await house.connect(analyst);
+  const query = `${SALARIES} LIMIT 4`;
+  const error = await refused(client.query(query));
+  assert.match(error.message, /needs consent: Salaries/);
+  const id = await held(house);
+  assert.match(error.detail ?? '', new RegExp(id));
+  await approve(house, id);
+  assert.equal((await client.query(query)).rowCount, 4);
+  await writeFile(file, text);
+  assert.deepEqual(await house.gateway.reload(), []);
 });
 
 test('a client that leaves while it waits leaves no session behind', async () => {

@@ -194,6 +194,49 @@ test('tables that swap their names a moment before the query show nothing hidden
   assertMasked(await shown(await alive(client), 'SELECT * FROM shop.customers LIMIT 3'));
 });
 
+test('a swapped table is noticed even when no result column says where it comes from', {
+  todo: 'the catalog snapshot is believed until it is read again',
+}, async (t) => {
+  const swap = async (one: string, other: string) => {
+    await behind.query(
+      `BEGIN; ALTER TABLE shop.${one} RENAME TO away; ALTER TABLE shop.${other} RENAME TO ${one}; ALTER TABLE shop.away RENAME TO ${other}; COMMIT`,
+    );
+  };
+  const client = await house.connect(analyst);
+  await behind.query('CREATE TABLE shop.stand_in (LIKE shop.customers INCLUDING GENERATED INCLUDING DEFAULTS)');
+  assert.equal(await shown(client, 'SELECT upper(email) FROM shop.stand_in'), '[]');
+  await swap('customers', 'stand_in');
+  t.after(async () => {
+    await swap('customers', 'stand_in');
+    await behind.query('DROP TABLE shop.stand_in');
+  });
+  for (const text of [
+    'SELECT upper(email) FROM shop.stand_in',
+    'SELECT to_jsonb(s) FROM shop.stand_in s',
+    'SELECT string_agg(phone, $$,$$) FROM shop.stand_in',
+  ]) {
+    assertMasked(await shown(await alive(client), text));
+  }
+});
+
+test('a closed table that takes an open table’s name stays closed', {
+  todo: 'a result column from a table the statement does not name is let through',
+}, async (t) => {
+  const client = await house.connect(analyst);
+  assert.match(await shown(client, 'SELECT max(name) FROM shop.products'), /Thing/);
+  await behind.query(
+    'BEGIN; ALTER TABLE shop.products RENAME TO away; ALTER TABLE shop.employees RENAME TO products; COMMIT',
+  );
+  t.after(() =>
+    behind.query(
+      'BEGIN; ALTER TABLE shop.products RENAME TO employees; ALTER TABLE shop.away RENAME TO products; COMMIT',
+    ),
+  );
+  for (const text of ['SELECT name FROM shop.products', 'SELECT max(name) FROM shop.products']) {
+    assert.doesNotMatch(await shown(await alive(client), text), /Employee/);
+  }
+});
+
 test('a view replaced a moment before the query shows nothing hidden', async () => {
   const client = await house.connect(analyst);
   await behind.query('CREATE VIEW shop.harmless AS SELECT id, city AS word FROM shop.customers');
