@@ -145,7 +145,6 @@ export class DataPlane implements SessionDirectory {
     const principal = await this.#authenticate(arrival);
     authenticated();
     const connection = await this.#connection(arrival, principal);
-    this.#enter(principal);
     try {
       await this.#session(arrival, principal, connection);
     } finally {
@@ -206,7 +205,7 @@ export class DataPlane implements SessionDirectory {
     });
   }
 
-  /** The connection is chosen by the database name; policy says whether the principal may. */
+  /** The connection is chosen by the database name; policy says whether the principal may. Takes one of his places; the caller gives it back. */
   async #connection(arrival: Arrival, principal: Principal): Promise<ConnectionConfig> {
     const { parameters } = arrival.startup;
     const name = parameters.get('database') ?? parameters.get('user') ?? '';
@@ -244,6 +243,7 @@ export class DataPlane implements SessionDirectory {
         }),
       );
     }
+    this.#enter(principal); // together with the check: many may log in at once
     return connection;
   }
 
