@@ -274,7 +274,7 @@ test('an endless startup, one byte now and then, does not outlive the deadline e
 });
 
 test('200 stalled connections: everybody else is served meanwhile, and they leave nothing behind', async () => {
-  const before = await rig.metric('gatehouse_connections');
+  const before = await rig.metric('gatehouse_connections_open');
   const stalled = await Promise.all(Array.from({ length: 200 }, () => rig.connect()));
   stalled.forEach((client, index) => {
     if (index % 3 === 0) client.send(SSL_REQUEST);
@@ -286,8 +286,8 @@ test('200 stalled connections: everybody else is served meanwhile, and they leav
   assert.ok(performance.now() - began < 1_500, 'not slowed down');
   await Promise.all(stalled.map((client) => client.end()));
   await stalled[0]?.when(() => true, '');
-  for (let turn = 0; turn < 50 && (await rig.metric('gatehouse_connections')) > before; turn++) await sleep(20);
-  assert.ok((await rig.metric('gatehouse_connections')) <= before);
+  for (let turn = 0; turn < 50 && (await rig.metric('gatehouse_connections_open')) > before; turn++) await sleep(20);
+  assert.ok((await rig.metric('gatehouse_connections_open')) <= before);
 });
 
 test('cancel requests with wrong keys do nothing, however many; the right key cancels', async () => {

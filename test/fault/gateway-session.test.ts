@@ -326,7 +326,7 @@ test('a client that is gone in the middle of a result, of COPY in and out, or of
   await sessionsAtTarget(0);
   assert.equal(await server.value("SELECT count(*)::int FROM people WHERE email = 'abandoned'"), 0);
   assert.equal(await server.value("SELECT count(*)::int FROM notes WHERE body = 'abandoned'"), 0);
-  assert.equal(await rig.metric('gatehouse_sessions'), 0);
+  assert.equal(await rig.metric('gatehouse_sessions_open'), 0);
   assert.ok(!rig.log.includes('a statement could not be handled'));
 });
 

@@ -245,8 +245,8 @@ test('a client that leaves while its target is still being connected leaves no s
   const sessions = () => server.value("SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'app'");
   for (let turn = 0; turn < 150 && (await sessions()) !== 0; turn++) await sleep(20);
   assert.equal(await sessions(), 0);
-  assert.equal(await rig.metric('gatehouse_sessions'), 0);
-  assert.equal(await rig.metric('gatehouse_connections'), 0);
+  assert.equal(await rig.metric('gatehouse_sessions_open'), 0);
+  assert.equal(await rig.metric('gatehouse_connections_open'), 0);
 });
 
 test('a target that dies in the middle of a result and of a transaction; restarted, it serves new sessions', async () => {

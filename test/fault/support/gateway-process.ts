@@ -63,11 +63,12 @@ export class GatewayProcess implements AsyncDisposable {
     return readdirSync(`/proc/${this.child.pid}/fd`).length;
   }
 
-  /** Current value of a metric, without its labels; 0 when it was never set. */
+  /** Current value of a metric, without its labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`http://${this.control.host}:${this.control.port}/metrics`)).text();
     const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
-    return Number(line?.split(' ').at(-1) ?? 0);
+    if (line === undefined) throw new Error(`no metric ${name}`);
+    return Number(line.split(' ').at(-1));
   }
 
   async ready(): Promise<{ readonly status: number; readonly body: string }> {

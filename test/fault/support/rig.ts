@@ -101,7 +101,8 @@ export class Rig implements AsyncDisposable {
     const { host, port } = this.gateway.addresses.control;
     const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
     const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
-    return Number(line?.split(' ').at(-1) ?? 0);
+    if (line === undefined) throw new Error(`no metric ${name}`);
+    return Number(line.split(' ').at(-1));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

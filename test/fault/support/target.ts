@@ -111,6 +111,11 @@ export class CrashableServer implements AsyncDisposable {
     return client;
   }
 
+  /** Where the server listens without asking for a password. */
+  get socketPath(): string {
+    return join(this.#folder, `.s.PGSQL.${this.port}`);
+  }
+
   /** One value as superuser. */
   async value(sql: string): Promise<unknown> {
     const admin = await this.admin();
