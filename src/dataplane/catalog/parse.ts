@@ -1,6 +1,8 @@
 import type {
+  CatalogCast,
   CatalogColumn,
   CatalogFunction,
+  CatalogOperator,
   CatalogRelation,
   CatalogType,
   Oid,
@@ -182,7 +184,7 @@ export function parseRelation(text: string | null | undefined, definition?: stri
 }
 
 export function parseFunction(text: string | null | undefined): CatalogFunction {
-  const fields = new Fields(text, 15);
+  const fields = new Fields(text, 16);
   const head = {
     oid: fields.number(),
     schema: fields.text(),
@@ -205,6 +207,7 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
   const settings = fields.list(asText);
   const source = fields.optionalText();
   const extension = fields.optionalText();
+  const support = [...new Set(fields.list(asNumber))].filter((oid) => oid !== 0);
   const searchPath = settings.find((setting) => /^search_path=/i.test(setting))?.slice('search_path='.length);
   return {
     ...head,
@@ -217,7 +220,27 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
     // An empty body is that of a function written in the SQL-standard form, where the real body was not readable.
     ...(source === undefined || source === '' ? {} : { source }),
     ...(extension === undefined ? {} : { extension }),
+    ...(support.length === 0 ? {} : { support }),
   };
+}
+
+export function parseOperator(text: string | null | undefined): CatalogOperator {
+  const fields = new Fields(text, 4);
+  const operator = { schema: fields.text(), name: fields.text(), implementation: fields.number() };
+  const extension = fields.optionalText();
+  return { ...operator, ...(extension === undefined ? {} : { extension }) };
+}
+
+export function parseCast(text: string | null | undefined): CatalogCast {
+  const fields = new Fields(text, 5);
+  const cast = {
+    source: fields.number(),
+    target: fields.number(),
+    implementation: fields.number(),
+    implicit: fields.flag(),
+  };
+  const extension = fields.optionalText();
+  return { ...cast, ...(extension === undefined ? {} : { extension }) };
 }
 
 export function parseType(text: string | null | undefined): CatalogType {

@@ -1,11 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { CatalogRelation, CatalogSnapshot, CatalogType, Oid, SessionContext } from '../../model/catalog.ts';
 import { CatalogError } from './errors.ts';
-import { parseFunction, parseNames, parseOid, parseRelation, parseSessionContext, parseType } from './parse.ts';
 import {
+  parseCast,
+  parseFunction,
+  parseNames,
+  parseOid,
+  parseOperator,
+  parseRelation,
+  parseSessionContext,
+  parseType,
+} from './parse.ts';
+import {
+  CASTS_SQL,
   DEFINITIONS_SQL,
   definitionSql,
   functionsSql,
+  OPERATORS_SQL,
   RELATIONS_SQL,
   SERVER_SQL,
   SESSION_CONTEXT_SQL,
@@ -50,6 +61,8 @@ export async function readCatalog(
     const relationRows = await query(RELATIONS_SQL);
     const functionRows = await readFunctions(query, serverVersion);
     const typeRows = await query(TYPES_SQL);
+    const operatorRows = await query(OPERATORS_SQL);
+    const castRows = await query(CASTS_SQL);
     const definitions = await readDefinitions(query);
     await query('COMMIT');
 
@@ -75,6 +88,14 @@ export async function readCatalog(
       add(text ?? '');
       return parseFunction(text);
     });
+    const operators = operatorRows.map(([text]) => {
+      add('operator', text ?? '');
+      return parseOperator(text);
+    });
+    const casts = castRows.map(([text]) => {
+      add('cast', text ?? '');
+      return parseCast(text);
+    });
     return {
       connection,
       database,
@@ -83,6 +104,8 @@ export async function readCatalog(
       takenAt,
       relations,
       functions,
+      operators,
+      casts,
       types,
       schemas: new Set(schemas),
     };

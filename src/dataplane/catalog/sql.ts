@@ -127,6 +127,20 @@ relation_rows AS (
 )`;
 }
 
+/** Everything an aggregate calls while it runs; 0 where it has none. https://www.postgresql.org/docs/current/catalog-pg-aggregate.html */
+const AGGREGATE_FUNCTIONS = [
+  'aggtransfn',
+  'aggfinalfn',
+  'aggcombinefn',
+  'aggserialfn',
+  'aggdeserialfn',
+  'aggmtransfn',
+  'aggminvtransfn',
+  'aggmfinalfn',
+]
+  .map((column) => `g.${column}::pg_catalog.oid::pg_catalog.int8`)
+  .join(', ');
+
 /** One function as a JSON array; `source` is an SQL expression over `p`, `l`, `n`. */
 function functionRow(source: string): string {
   return `pg_catalog.json_build_array(
@@ -134,7 +148,10 @@ function functionRow(source: string): string {
     p.proargnames, p.proargmodes, p.prorettype::pg_catalog.int8, p.proretset, p.prosecdef, p.proconfig, ${source},
     (SELECT x.extname FROM pg_catalog.pg_depend dep JOIN pg_catalog.pg_extension x ON x.oid ${eq} dep.refobjid
       WHERE dep.classid ${eq} 1255::pg_catalog.oid AND dep.objid ${eq} p.oid
-        AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1)
+        AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1),
+    CASE WHEN p.prokind ${eq} 'a' AND n.nspname ${ne} 'pg_catalog' THEN (
+      SELECT pg_catalog.json_build_array(${AGGREGATE_FUNCTIONS})
+        FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END
   )::pg_catalog.text`;
 }
 
@@ -193,6 +210,31 @@ SELECT pg_catalog.json_build_array(
   LEFT JOIN pg_catalog.pg_type e ON e.oid ${eq} t.typelem AND e.typarray ${eq} t.oid
  WHERE ${permanentSchema} AND n.nspname ${ne} 'pg_toast'
  ORDER BY t.oid`;
+
+const extensionOf = (catalog: number, object: string): string => `
+         (SELECT x.extname FROM pg_catalog.pg_depend dep JOIN pg_catalog.pg_extension x ON x.oid ${eq} dep.refobjid
+           WHERE dep.classid ${eq} ${catalog}::pg_catalog.oid AND dep.objid ${eq} ${object}
+             AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1)`;
+
+/** Operators outside pg_catalog; shell operators, which run nothing, are left out. */
+export const OPERATORS_SQL = `
+SELECT pg_catalog.json_build_array(
+         n.nspname, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8,${extensionOf(2617, 'o.oid')}
+       )::pg_catalog.text
+  FROM pg_catalog.pg_operator o
+  JOIN pg_catalog.pg_namespace n ON n.oid ${eq} o.oprnamespace
+ WHERE n.nspname ${ne} 'pg_catalog' AND ${permanentSchema} AND o.oprcode::pg_catalog.oid ${ne} 0::pg_catalog.oid
+ ORDER BY o.oid`;
+
+/** Casts that came after initdb (whose objects have OIDs below 16384) and call a function. A cast has no schema. */
+export const CASTS_SQL = `
+SELECT pg_catalog.json_build_array(
+         k.castsource::pg_catalog.int8, k.casttarget::pg_catalog.int8, k.castfunc::pg_catalog.int8,
+         k.castcontext ${ne} 'e',${extensionOf(2605, 'k.oid')}
+       )::pg_catalog.text
+  FROM pg_catalog.pg_cast k
+ WHERE k.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND k.castfunc ${ne} 0::pg_catalog.oid
+ ORDER BY k.oid`;
 
 /**
  * Rows of a system catalog that the session's own open transaction made: visible, and no older than its transaction id. Others do not

@@ -184,6 +184,61 @@ for (const installation of await installations()) {
       if (version >= 140000) assert.match(functionsNamed(catalog, 'shop', 'modern')[0]?.source ?? '', /FROM shop\.t/);
     });
 
+    test('functions that run without being named are known: of aggregates, operators and casts', async () => {
+      await client.query(`CREATE TYPE shop.coin AS (cents int);
+        CREATE FUNCTION shop.step(int, shop.coin) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+        CREATE FUNCTION shop.finish(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+        CREATE FUNCTION shop.as_text(shop.coin) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
+        CREATE FUNCTION shop.as_coin(int) RETURNS shop.coin LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1)::shop.coin';
+        CREATE FUNCTION shop.richer(shop.coin, shop.coin) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+        CREATE AGGREGATE shop.total(shop.coin) (SFUNC = shop.step, STYPE = int, FINALFUNC = shop.finish,
+          COMBINEFUNC = int4pl, MSFUNC = shop.step, MINVFUNC = shop.step, MSTYPE = int, MFINALFUNC = shop.finish);
+        CREATE AGGREGATE shop.biggest(int) (SFUNC = int4larger, STYPE = int);
+        CREATE OPERATOR shop.>>> (LEFTARG = shop.coin, RIGHTARG = shop.coin, FUNCTION = shop.richer, COMMUTATOR = <<<);
+        CREATE CAST (shop.coin AS text) WITH FUNCTION shop.as_text(shop.coin);
+        CREATE CAST (int AS shop.coin) WITH FUNCTION shop.as_coin(int) AS ASSIGNMENT`);
+      const read = await readCatalog(textQuery(client), 'shop');
+      const oid = (name: string, schema = 'shop'): number | undefined => functionsNamed(read, schema, name)[0]?.oid;
+      assert.deepEqual(functionsNamed(read, 'shop', 'total')[0]?.support, [
+        oid('step'),
+        oid('finish'),
+        oid('int4pl', 'pg_catalog'),
+      ]);
+      assert.deepEqual(functionsNamed(read, 'shop', 'biggest')[0]?.support, [oid('int4larger', 'pg_catalog')]);
+      assert.equal(functionsNamed(read, 'pg_catalog', 'count')[0]?.support, undefined);
+      assert.equal(functionsNamed(read, 'shop', 'step')[0]?.support, undefined);
+      assert.deepEqual(
+        read.operators?.filter(({ schema }) => schema === 'shop'),
+        [{ schema: 'shop', name: '>>>', implementation: oid('richer') }],
+        'a shell operator runs nothing',
+      );
+      assert.ok(read.operators?.some(({ schema, extension }) => schema === 'public' && extension === 'citext'));
+      const coin = [...read.types.values()].find(({ name }) => name === 'coin')?.oid;
+      assert.deepEqual(
+        read.casts?.filter(({ extension }) => extension === undefined),
+        [
+          { source: coin, target: 25, implementation: oid('as_text'), implicit: false },
+          { source: 23, target: coin, implementation: oid('as_coin'), implicit: true },
+        ],
+      );
+      assert.ok(read.casts?.some(({ extension }) => extension === 'citext'));
+      const versions = new Set([read.version]);
+      for (const change of [
+        'DROP CAST (shop.coin AS text)',
+        'DROP OPERATOR shop.>>> (shop.coin, shop.coin)',
+        'CREATE OR REPLACE AGGREGATE shop.biggest(int) (SFUNC = int4smaller, STYPE = int)',
+      ]) {
+        await client.query(change);
+        const { version: next } = await readCatalog(textQuery(client), 'shop');
+        assert.ok(!versions.has(next), change);
+        versions.add(next);
+      }
+      await client.query(`DROP CAST (int AS shop.coin); DROP AGGREGATE shop.total(shop.coin); DROP AGGREGATE shop.biggest(int);
+        DROP FUNCTION shop.step, shop.finish, shop.as_text, shop.as_coin, shop.richer;
+        DROP TYPE shop.coin CASCADE`);
+      catalog = await readCatalog(textQuery(client), 'shop', () => 42);
+    });
+
     test('types lead to their relation, element and base', () => {
       const byName = (name: string) =>
         [...catalog.types.values()].find((type) => type.schema === 'shop' && type.name === name);
@@ -268,6 +323,7 @@ for (const installation of await installations()) {
         temporaryFunctions: [],
         currentUser: 'postgres',
         standardConformingStrings: true,
+        clientEncoding: 'UTF8',
       });
       await session.query(`CREATE TEMP TABLE "My T" (a int PRIMARY KEY, b shop.mood); CREATE TEMP VIEW tv AS SELECT a FROM "My T";
         CREATE FUNCTION pg_temp.tf(x int) RETURNS int LANGUAGE sql AS 'SELECT 1';
