@@ -19,7 +19,19 @@ const mayImport: Record<string, readonly string[]> = {
   'controlplane/contract': ['model'],
   controlplane: ['model', 'controlplane/contract', 'identity', 'policy', 'approval', 'ledger'],
   storage: ['model', 'identity', 'approval', 'ledger', 'ledger/verify', 'controlplane/contract'],
-  cli: ['model', 'controlplane/contract', 'ledger/verify', 'identity', 'config', 'policy', 'gateway', 'demo'],
+  // wire and dataplane (its target door) for `gatehouse connect --listen`, which speaks PostgreSQL on both sides.
+  cli: [
+    'model',
+    'controlplane/contract',
+    'ledger/verify',
+    'identity',
+    'config',
+    'policy',
+    'gateway',
+    'demo',
+    'wire',
+    'dataplane',
+  ],
   demo: ['model', 'gateway', 'config', 'controlplane/contract', 'ledger/verify', 'cli'],
   gateway: [
     'model',

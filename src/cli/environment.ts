@@ -7,6 +7,8 @@ export interface Environment {
   readonly XDG_STATE_HOME?: string;
   readonly BROWSER?: string;
   readonly PGAPPNAME?: string;
+  /** PEM file of the authority behind the gateway's certificate. */
+  readonly PGSSLROOTCERT?: string;
   /** Anything: stack traces are shown. */
   readonly DEBUG?: string;
 }

@@ -2,17 +2,19 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Command, Option } from 'commander';
 import { type Connection, connectionList, paths } from '../../controlplane/contract/index.ts';
-import { type Call, doing } from '../call.ts';
+import type { TlsMode } from '../../model/config.ts';
+import { type Call, doing, wholeNumber } from '../call.ts';
 import { environment } from '../environment.ts';
 import { CliError } from '../errors.ts';
-import { table } from '../terminal.ts';
+import { facts, table } from '../terminal.ts';
 
 interface UrlOptions {
   readonly withPassword?: boolean;
 }
 
 interface ConnectOptions {
-  readonly sslmode?: string;
+  readonly sslmode?: TlsMode;
+  readonly listen?: number;
 }
 
 const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'];
@@ -29,12 +31,14 @@ export function registerConnect(program: Command): void {
             ? 'there is no connection that you may see'
             : table(
                 ['NAME', 'PROTOCOL', 'ADDRESS', 'TARGET'],
-                items.map(({ name, protocol, endpoint, available }) => [
-                  name,
-                  protocol,
-                  `${endpoint.host}:${endpoint.port}`,
-                  available === undefined ? 'not tried yet' : available ? 'up' : 'down',
-                ]),
+                items
+                  .map((item) => reachable(item, call.identity().server))
+                  .map(({ name, protocol, endpoint, available }) => [
+                    name,
+                    protocol,
+                    `${endpoint.host}:${endpoint.port}`,
+                    available === undefined ? 'not tried yet' : available ? 'up' : 'down',
+                  ]),
               ),
         );
       }),
@@ -47,13 +51,19 @@ export function registerConnect(program: Command): void {
     .action(doing(url));
   program
     .command('connect')
-    .description('psql with everything set; what follows -- goes to psql')
+    .description('psql with everything set; what follows -- goes to psql. With --listen, a door for other tools')
     .argument('<name>', 'the connection')
     .argument('[psql arguments...]')
     .addOption(
-      new Option('--sslmode <mode>', 'how psql checks the gateway’s certificate').choices(SSL_MODES).env('PGSSLMODE'),
+      new Option('--sslmode <mode>', 'how the gateway’s certificate is checked').choices(SSL_MODES).env('PGSSLMODE'),
     )
-    .passThroughOptions()
+    .addOption(
+      new Option(
+        '--listen <port>',
+        'run no psql, but let tools of this machine through at 127.0.0.1:PORT (0: any free one) with a password of this run',
+      ).argParser(wholeNumber('--listen')),
+    )
+    .showHelpAfterError("What is meant for psql comes after --: gatehouse connect shop -- -c 'select 1'")
     .action(doing(connect));
 }
 
@@ -70,9 +80,8 @@ async function url(call: Call<UrlOptions>, name: string): Promise<void> {
   call.terminal.result({ url: address.href }, (each) => each.url);
 }
 
-async function connect(call: Call<ConnectOptions>, name: string, given: readonly string[]): Promise<void> {
-  // options pass through from the first argument on, and the separator with them
-  const args = given[0] === '--' ? given.slice(1) : given;
+async function connect(call: Call<ConnectOptions>, name: string, args: readonly string[]): Promise<void> {
+  if (call.options.listen !== undefined) return listen(call, name, call.options.listen, args);
   const { endpoint } = await find(call, name);
   const { user, password } = call.identity();
   const child = spawn('psql', args, {
@@ -107,14 +116,59 @@ async function connect(call: Call<ConnectOptions>, name: string, given: readonly
   });
 }
 
+/** Runs until it is told to stop. */
+async function listen(call: Call<ConnectOptions>, name: string, port: number, args: readonly string[]): Promise<void> {
+  if (port > 65_535) throw new CliError('ERR_CLI_USAGE', `${port} is no port`);
+  if (args.length > 0) {
+    throw new CliError('ERR_CLI_USAGE', 'with --listen no psql is run, so nothing can be passed to it', 'Leave out --');
+  }
+  const { endpoint } = await find(call, name);
+  const { startLocalRelay } = await import('../local-relay.ts');
+  const { host, database } = endpoint;
+  const relay = await startLocalRelay({
+    port,
+    gateway: { host, port: endpoint.port, database },
+    tls: call.options.sslmode ?? (endpoint.tls ? 'verify-full' : 'disable'),
+    ...(environment.PGSSLROOTCERT && environment.PGSSLROOTCERT !== 'system' ? { ca: environment.PGSSLROOTCERT } : {}),
+    identity: () => call.identity(),
+    note: (line) => call.terminal.note(`gatehouse: ${line}`),
+  });
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+  const settings = { host: relay.host, port: relay.port, database, user: 'gatehouse', password: relay.password };
+  call.terminal.result(settings, (each) =>
+    facts([
+      ['host', each.host],
+      ['port', String(each.port)],
+      ['database', each.database],
+      ['user', `any, e.g. ${each.user}`],
+      ['password', each.password],
+      ['TLS', 'off: it does not leave this machine; from here to the gateway the relay sees to it'],
+    ]),
+  );
+  call.terminal.note('The password holds until Ctrl-C. Whoever has it on this machine is you, at the gateway.');
+  await stopped;
+  await relay.close();
+}
+
 async function find(call: Call<unknown>, name: string): Promise<Connection> {
   const { items } = await call.api().get(connectionList, paths.connections());
   const found = items.find((item) => item.name === name);
-  if (found !== undefined) return found;
+  if (found !== undefined) return reachable(found, call.identity().server);
   const known = items.map((item) => item.name).join(', ');
   throw new CliError(
     'ERR_CLI_FAILED',
     `there is no connection ${JSON.stringify(name)} for you`,
     known === '' ? 'You may connect to nothing yet.' : `You may connect to: ${known}`,
   );
+}
+
+/** A gateway that listens on every address does not know under which one it is reached: under the same as its control API. */
+function reachable(connection: Connection, server: string): Connection {
+  const { endpoint } = connection;
+  if (endpoint.host !== '0.0.0.0' && endpoint.host !== '::') return connection;
+  const host = new URL(server).hostname.replace(/^\[(.*)\]$/, '$1');
+  return { ...connection, endpoint: { ...endpoint, host } };
 }

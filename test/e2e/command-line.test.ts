@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import test, { after, before, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { type RunningGateway, startGateway } from '../../src/gateway.ts';
+import { ISSUER, makeFolder } from '../support/gateway-folder.ts';
+import { startOidcProvider, type TestProvider } from '../support/oidc-provider.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.ts';
+
+const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
+const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-command-line-'));
+const folder = join(scratch, 'gateway');
+const opened = join(scratch, 'opened');
+let provider: TestProvider;
+let server: PostgresServer;
+let gateway: RunningGateway;
+let url: string;
+
+before(async () => {
+  [provider, server] = await Promise.all([startOidcProvider(), startPostgres()]);
+  const { host, port, database, user, password } = server;
+  await makeFolder(folder, {
+    target: { host, port, database, user, password },
+    policies: { 'main.cedar': 'permit (principal in Group::"analysts", action, resource);\n' },
+  });
+  issuers(`{ issuer: '${provider.issuer}', audience: gatehouse, client_id: gatehouse-cli, claims: { name: email } }`);
+  gateway = await startGateway(folder, { logTo: 'silent', watch: false });
+  url = `http://127.0.0.1:${gateway.addresses.control.port}`;
+  writeFileSync(join(scratch, 'browser'), `#!/bin/sh\nprintf %s "$1" > '${opened}'\n`, { mode: 0o755 });
+});
+
+after(async () => {
+  await gateway?.close();
+  await server?.stop();
+  await provider?.stop();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Replaces the issuers of the configuration, each written on one line. */
+function issuers(...lines: readonly string[]): void {
+  const file = join(folder, 'gatehouse.yaml');
+  const text = readFileSync(file, 'utf8');
+  const list = lines.map((line) => `    - ${line}\n`).join('');
+  writeFileSync(file, text.replace(/( {2}issuers:\n)[\s\S]*?(?=connections:)/, `$1${list}`));
+}
+
+function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess & { said: () => string } {
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: scratch,
+      XDG_STATE_HOME: join(scratch, 'home'),
+      BROWSER: join(scratch, 'browser'),
+      ...env,
+    },
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  return Object.assign(child, { said: () => said });
+}
+
+async function run(args: readonly string[], env?: Record<string, string>): Promise<{ code: number; said: string }> {
+  const child = start(args, env);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, said: child.said() };
+}
+
+/** Runs `gatehouse login`, and is Alice in the browser that it opens. */
+async function logIn(args: readonly string[], env?: Record<string, string>): Promise<{ code: number; said: string }> {
+  rmSync(opened, { force: true });
+  const child = start(['login', ...args], env);
+  const closed = once(child, 'close');
+  let address = '';
+  while (address === '' && child.exitCode === null) {
+    await sleep(50);
+    try {
+      address = readFileSync(opened, 'utf8');
+    } catch {
+      // not opened yet
+    }
+  }
+  if (address !== '') await fetch(await provider.logIn(address, 'alice'));
+  const [code] = (await closed) as [number];
+  return { code, said: child.said() };
+}
+
+test('login needs the address of the gateway and nothing else', async () => {
+  const named = await logIn(['--server', url]);
+  assert.equal(named.code, 0, named.said);
+  assert.match(named.said, /logged in at http:\S+ as alice@corp\.example/);
+  const known = await logIn([], { GATEHOUSE_URL: url });
+  assert.equal(known.code, 0, known.said);
+  assert.match((await run(['whoami'])).said, /alice@corp\.example/);
+});
+
+test('with several identity providers, login asks which one', async (t: TestContext) => {
+  const first = `{ issuer: '${provider.issuer}', audience: gatehouse, client_id: gatehouse-cli, claims: { name: email } }`;
+  issuers(first, `{ issuer: '${ISSUER}', audience: gatehouse, jwks_file: ./jwks.json, subject_prefix: 'other|' }`);
+  assert.deepEqual(await gateway.reload(), []);
+  t.after(async () => {
+    issuers(first);
+    await gateway.reload();
+  });
+  const asked = await run(['login', '--server', url]);
+  assert.equal(asked.code, 2);
+  assert.ok(asked.said.includes(provider.issuer) && asked.said.includes(ISSUER), asked.said);
+  assert.match(asked.said, /--issuer/);
+  const foreign = await run(['login', '--server', url, '--issuer', 'https://elsewhere.example']);
+  assert.equal(foreign.code, 2);
+  assert.match(foreign.said, /accepts no tokens of https:\/\/elsewhere\.example/);
+  const chosen = await logIn(['--server', url, '--issuer', `${provider.issuer}/`]);
+  assert.equal(chosen.code, 0, chosen.said);
+});
+
+test('a credential is never sent in clear text to another machine', async () => {
+  const { code, said } = await run(['whoami', '--server', 'http://gateway.example:6400'], { GATEHOUSE_TOKEN: 'a.b.c' });
+  assert.equal(code, 2);
+  assert.match(said, /Use https:\/\/gateway\.example:6400/);
+});
+
+interface Relay {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+async function relay(t: TestContext): Promise<{ settings: Relay; child: ReturnType<typeof start> }> {
+  assert.equal((await logIn(['--server', url])).code, 0);
+  const child = start(['connect', 'shop', '--listen', '0', '--json']);
+  t.after(() => child.kill('SIGKILL'));
+  while (!/\n}\n/.test(child.said())) {
+    assert.equal(child.exitCode, null, child.said());
+    await sleep(50);
+  }
+  return { settings: JSON.parse(/^{[\s\S]*?\n}\n/.exec(child.said())?.[0] ?? ''), child };
+}
+
+async function client(settings: Relay & pg.ClientConfig): Promise<pg.Client> {
+  const made = new pg.Client(settings);
+  made.on('error', () => undefined);
+  await made.connect();
+  return made;
+}
+
+test('connect --listen lets a tool through as the person who is logged in', { timeout: 120_000 }, async (t) => {
+  const { settings, child } = await relay(t);
+  assert.equal(settings.host, '127.0.0.1');
+  const tool = await client({ ...settings, application_name: 'grid tool' });
+  assert.deepEqual((await tool.query("SELECT 1 AS one, current_setting('application_name') AS name")).rows, [
+    { one: 1, name: 'grid tool' },
+  ]);
+  const rows = await tool.query("SELECT repeat('x', 100) AS x FROM generate_series(1, 20000)");
+  assert.equal(rows.rows.length, 20_000);
+  const listed = JSON.parse((await run(['sessions', 'list', '--json'])).said);
+  assert.equal(listed.items[0].principal.name, 'alice@corp.example');
+  assert.equal(listed.items[0].client, 'grid tool');
+  assert.equal((await run(['sessions', 'list', '--live', '--json'])).said.includes('grid tool'), true);
+
+  const sleeping = tool.query('SELECT pg_sleep(60)');
+  const refused = assert.rejects(sleeping, { code: '57014' });
+  await sleep(300);
+  const { processID, secretKey } = tool as unknown as { processID: number; secretKey: number };
+  const socket = connect(settings.port, settings.host);
+  const packet = Buffer.alloc(16);
+  for (const [index, value] of [16, 80877102, processID, secretKey].entries()) packet.writeInt32BE(value, index * 4);
+  socket.write(packet);
+  await once(socket.resume(), 'close');
+  await refused;
+  assert.equal((await tool.query('SELECT 2 AS two')).rows[0].two, 2);
+  const ended = new Promise((resolve) => tool.once('end', resolve));
+  child.kill('SIGINT');
+  const [code] = (await once(child, 'close')) as [number];
+  assert.equal(code, 0, child.said());
+  await ended;
+  await assert.rejects(client(settings), /ECONNREFUSED/);
+});
+
+test('a tool without the password of this run gets nowhere, and one that wants another database is told', async (t) => {
+  const { settings } = await relay(t);
+  for (const password of ['guess', '', `${settings.password}x`]) {
+    await assert.rejects(client({ ...settings, password }), { code: '28P01' });
+  }
+  await assert.rejects(client({ ...settings, database: 'postgres' }), { code: '3D000', message: /only "shop"/ });
+  const garbage = connect(settings.port, settings.host);
+  garbage.write('GET / HTTP/1.1\r\n\r\n');
+  await once(garbage.resume(), 'close');
+  const fine = await client({ ...settings, user: 'anybody' });
+  assert.equal((await fine.query('SELECT 3 AS three')).rows[0].three, 3);
+  await fine.end();
+});
+
+test('a tool hears from the gateway why it may not in, and psql works through it', async (t) => {
+  const { settings } = await relay(t);
+  const { host, port, database, user, password } = settings;
+  const psql = spawn('psql', ['-XAtc', 'SELECT 4'], {
+    env: { ...process.env, PGHOST: host, PGPORT: `${port}`, PGDATABASE: database, PGUSER: user, PGPASSWORD: password },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const missing = new Promise((resolve) => psql.once('error', resolve));
+  let said = '';
+  psql.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  if ((await Promise.race([once(psql, 'close'), missing])) instanceof Error) t.diagnostic('psql is not installed');
+  else assert.equal(said, '4\n');
+  assert.match((await run(['logout'])).said, /logged out/);
+  await assert.rejects(client(settings), { message: /not logged in/ });
+});
+
+test('what cannot be meant is wrong usage', async () => {
+  assert.equal((await run(['connect', 'shop', '--listen', '70000'])).code, 2);
+  assert.equal((await run(['connect', 'shop', '--listen', 'x'])).code, 2);
+  assert.equal((await run(['connect', 'shop', '--listen', '0', '--', '-c', 'SELECT 1'])).code, 2);
+  const meant = await run(['connect', 'shop', '-c', 'SELECT 1']);
+  assert.equal(meant.code, 2);
+  assert.match(meant.said, /comes after --/);
+});
