@@ -10,19 +10,20 @@ const SERIES_PER_METRIC = 1_000;
 
 /** What the gateway counts and how it is explained; others get their name as help. */
 const HELP: Readonly<Record<string, string>> = {
-  connections_total: 'Client connections accepted',
   connections_open: 'Client connections open now',
+  connections_refused_total: 'Client connections refused over the limit',
   sessions_open: 'Authenticated sessions open now',
   logins_total: 'Logins by door (postgres, control) and result',
   statements_total: 'Statements by decision',
-  refusals_total: 'Refusals by code',
   holds_total: 'Statements held for approval',
-  holds_waiting: 'Statements waiting for approval now',
+  hold_seconds: 'Time a statement waited for approval',
+  plan_seconds: 'Time to understand and rewrite a statement that was not remembered',
+  mask_violations_total: 'Results cut off because a hidden column would have left',
   rows_total: 'Rows delivered to clients',
   bytes_total: 'Bytes by direction',
-  decision_seconds: 'Time to decide a statement',
-  record_seconds: 'Time until a record is on stable storage',
-  statement_seconds: 'Time from statement to its end',
+  ledger_entries: 'Entries the ledger took in',
+  ledger_entries_durable: 'Entries of the ledger on stable storage',
+  ledger_failed: '1 when nothing can be recorded, and so everything is refused',
   http_requests_total: 'Control API requests by route, method and status',
   http_request_seconds: 'Control API response time by route',
 };

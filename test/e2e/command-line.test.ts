@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -222,4 +222,28 @@ test('what cannot be meant is wrong usage', async () => {
   const meant = await run(['connect', 'shop', '-c', 'SELECT 1']);
   assert.equal(meant.code, 2);
   assert.match(meant.said, /comes after --/);
+});
+
+test('ledger verify compares with what was seen before', async () => {
+  const copy = join(scratch, 'ledger');
+  await sleep(1_500); // a checkpoint is written within a second
+  cpSync(join(folder, 'state/ledger'), copy, { recursive: true });
+  const first = await run(['ledger', 'verify', copy, '--json']);
+  assert.equal(first.code, 0, first.said);
+  const seen = join(scratch, 'seen.json');
+  const verifyAgainst = async (text: string) => {
+    writeFileSync(seen, text);
+    return run(['ledger', 'verify', copy, '--known', seen]);
+  };
+  const same = await verifyAgainst(first.said);
+  assert.equal(same.code, 0, same.said);
+  assert.match(same.said, /the \d+ entries seen before/);
+  const { checkpoint } = JSON.parse(first.said);
+  assert.ok(checkpoint.size > 5);
+  const cut = await verifyAgainst(JSON.stringify({ checkpoint: { ...checkpoint, size: checkpoint.size + 1 } }));
+  assert.equal(cut.code, 1);
+  assert.match(cut.said, /its end was cut off/);
+  const rewritten = await verifyAgainst(JSON.stringify({ checkpoint: { ...checkpoint, size: checkpoint.size - 1 } }));
+  assert.equal(rewritten.code, 1, rewritten.said);
+  assert.equal((await verifyAgainst('{}')).code, 2);
 });

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { ledgerStatus, paths } from '../../controlplane/contract/index.ts';
 import type { LogReader, Verdict } from '../../ledger/verify/index.ts';
 import { type Call, doing } from '../call.ts';
@@ -11,6 +12,7 @@ import { facts, moment, plural } from '../terminal.ts';
 interface VerifyOptions {
   readonly vkey?: string;
   readonly remote?: boolean;
+  readonly known?: string;
 }
 
 interface Source {
@@ -41,6 +43,7 @@ export function registerLedger(program: Command): void {
     .argument('[folder]', 'a configuration folder, or a copy of a ledger', '.')
     .option('--vkey <key or file>', 'the verifier key as you got it when the ledger was made')
     .option('--remote', 'read the ledger from a running gateway instead of a folder')
+    .option('--known <file>', 'what an earlier verification printed with --json: nothing it saw may be gone or changed')
     .action(doing(verify));
   ledger
     .command('status')
@@ -75,15 +78,17 @@ async function verify(call: Call<VerifyOptions>, folder: string): Promise<void> 
     );
   }
   const trusted = options.vkey !== undefined;
+  const known = options.known === undefined ? undefined : await seenBefore(options.known);
   const showProgress = process.stderr.isTTY && !terminal.json;
   const verdict = await verifyLog(source.reader, {
     vkey,
     origin: parseVkey(vkey).name,
+    ...(known && { known }),
     ...(showProgress && { onProgress: (entries, of) => process.stderr.write(`\r${entries} of ${of} entries`) }),
   });
   if (showProgress) process.stderr.write('\r\u001b[K');
   terminal.result({ ...summary(verdict), where: source.where, vkey, vkeyGiven: trusted }, () =>
-    verdictText(verdict, source.where, trusted),
+    verdictText(verdict, source.where, trusted, known?.size),
   );
   if (!verdict.ok) process.exitCode = 1;
 }
@@ -119,6 +124,23 @@ async function keyFrom(given: string): Promise<string> {
   return (await exists(given)) ? (await readFile(given, 'utf8')).trim() : given;
 }
 
+const earlier = z.object({ checkpoint: z.object({ size: z.int().min(0), root: z.base64() }) });
+
+/** @throws CliError ERR_CLI_USAGE: to go on without it would verify less than was asked for */
+async function seenBefore(file: string): Promise<{ readonly size: number; readonly root: Uint8Array }> {
+  try {
+    const { checkpoint } = earlier.parse(JSON.parse(await readFile(file, 'utf8')));
+    return { size: checkpoint.size, root: Buffer.from(checkpoint.root, 'base64') };
+  } catch (cause) {
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      `${file} is not what an earlier verification printed`,
+      `Keep one with: gatehouse ledger verify --json > ${file}`,
+      { cause },
+    );
+  }
+}
+
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(
     () => true,
@@ -146,7 +168,7 @@ function summary(verdict: Verdict) {
   };
 }
 
-function verdictText(verdict: Verdict, where: string, trusted: boolean): string {
+function verdictText(verdict: Verdict, where: string, trusted: boolean, known: number | undefined): string {
   const { checkpoint } = verdict;
   const text = facts([
     ['ledger', where],
@@ -162,7 +184,8 @@ function verdictText(verdict: Verdict, where: string, trusted: boolean): string 
     return `${text}\n\nNOT IN ORDER: ${plural(lines.length, 'problem')}\n${lines.join('\n')}`;
   }
   const advice = trusted ? '' : '\nThe key came from the ledger itself; an auditor passes his own copy with --vkey.';
-  return `${text}\n\nverified: every entry is in the signed tree${advice}`;
+  const before = known === undefined ? '' : `, and so are the ${plural(known, 'entry', 'entries')} seen before`;
+  return `${text}\n\nverified: every entry is in the signed tree${before}${advice}`;
 }
 
 function timestamp(time: number | undefined): string | undefined {

@@ -148,7 +148,7 @@ async function providerOf({ options }: Call<LoginOptions>, server: string): Prom
   const [first = 'gatehouse', ...others] = options.audience === undefined ? found.audience : [options.audience];
   return {
     issuer: found.issuer,
-    clientId: options.clientId ?? found.clientId ?? 'gatehouse',
+    clientId: options.clientId ?? found.clientId ?? 'gatehouse-cli',
     audience: [first, ...others],
     scope: found.scopes.join(' '),
   };
