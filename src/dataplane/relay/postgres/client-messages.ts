@@ -1,12 +1,14 @@
 import type { Refusal } from '../../../model/refusal.ts';
 import type { Frame } from '../../../wire/bytes/index.ts';
 import { type FrontendMessage, frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
+import { parameterDigest } from '../../consent.ts';
 import { isRefusal, refusal } from '../../errors.ts';
 import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
+import { parameterBytes } from './parameters.ts';
 import { declaredCursor, type Portal, type PreparedStatement } from './session-objects.ts';
 
 type Judged = readonly Run[] | Refusal;
@@ -159,7 +161,12 @@ export class ClientMessages {
     }
     const sql = statementBytes(plan, source);
     if (isRefusal(sql)) return this.#refuse(sql, plan.text, plan);
-    const undo = core.objects.setPrepared(name, { plan, planned: plan.statements[0], sqlLevel: false });
+    const undo = core.objects.setPrepared(name, {
+      plan,
+      planned: plan.statements[0],
+      sqlLevel: false,
+      types: parameterTypes,
+    });
     core.pipeline.open = true;
     core.replies.expect(expectation('parse', { plan, undo }));
     core.forward(permitHousekeeping(parseMessage(name, sql, parameterTypes)));
@@ -181,8 +188,8 @@ export class ClientMessages {
     return then(this.#current(statement, prepared), (current) => {
       if (core.pipeline.skipping) return undefined;
       if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
-      const { plan, planned } = current;
-      const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, held: false, rows: 0 });
+      const { plan, planned, types = [] } = current;
+      const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, rows: 0 });
       core.pipeline.open = true;
       core.replies.expect(expectation('bind', { plan, undo }));
       core.forward(permitHousekeeping(bytes));
@@ -367,7 +374,25 @@ export class ClientMessages {
   ): Judged | Promise<Judged> {
     const { judge, asking } = this.#core;
     const cursors = this.#cursors(plan, statements);
-    return judge.judge({ plan, statements, bind, asking, portalOf: (planned) => cursors.get(planned) ?? portal });
+    const behind = [...typesText(portal?.types), ...statements.flatMap((planned) => this.#behind(planned))];
+    return judge.judge({
+      plan,
+      statements,
+      bind,
+      behind,
+      asking,
+      portalOf: (planned) => cursors.get(planned) ?? portal,
+    });
+  }
+
+  /** What the names in EXECUTE and FETCH stand for. */
+  #behind({ statement }: PlannedStatement): readonly string[] {
+    const { objects } = this.#core;
+    return statement.objects.flatMap(({ kind, act, name }) => {
+      const meant = act !== 'use' ? undefined : kind === 'cursor' ? objects.portal(name) : objects.prepared(name);
+      if (!meant) return [];
+      return [`${quoteName(name)}: ${meant.plan.text}`, ...typesText(meant.types), ...boundText(meant)];
+    });
   }
 
   /** The cursors that statements declare and fetch from: rows are counted over all fetches, those of the same query string too. */
@@ -427,6 +452,17 @@ function readsTheSame(one: Plan, other: Plan): boolean {
       statements.map(({ statement }) => [statement.questions, statement.sites.map(({ relation }) => relation)]),
     );
   return meaning(one) === meaning(other);
+}
+
+/** Two types of a parameter can make two statements of one text. */
+function typesText(types: readonly number[] | undefined): readonly string[] {
+  return types?.some((oid) => oid !== 0) ? [`parameter types: ${types.join(', ')}`] : [];
+}
+
+function boundText(meant: PreparedStatement | Portal): readonly string[] {
+  const bind = 'bind' in meant ? meant.bind : undefined;
+  const digest = parameterDigest(bind && parameterBytes(bind));
+  return digest === '' ? [] : [`parameters: sha256:${digest}`];
 }
 
 function quoteName(name: string): string {

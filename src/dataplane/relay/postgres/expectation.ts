@@ -12,6 +12,8 @@ export interface Run {
   readonly startedAt: number;
   /** Bind message of an extended execution: its parameters are recorded, and consent is bound to them. */
   readonly bind: Buffer | undefined;
+  /** As in JudgeInput. */
+  readonly behind: readonly string[];
   readonly policies: readonly string[];
   readonly portal: Portal | undefined;
   /** A policy bounds its rows: they are granted in slices. */

@@ -40,6 +40,8 @@ export interface JudgeInput {
   readonly statements: readonly PlannedStatement[];
   /** Bind message of an extended execution. */
   readonly bind: Buffer | undefined;
+  /** Texts and parameter types that stand behind names in the text (EXECUTE, FETCH) or are told apart from it (Parse). */
+  readonly behind: readonly string[];
   /** Where rows of the statement are counted across executions. */
   readonly portalOf: (planned: PlannedStatement) => Portal | undefined;
   readonly asking: Asking;
@@ -75,7 +77,7 @@ export class Judge {
   }
 
   async #withConsent(input: JudgeInput, hold: Hold): Promise<readonly Run[] | Refusal> {
-    const question = this.#question(input.plan, input.statements, input.bind, hold);
+    const question = this.#question(input.plan, input.statements, input, hold);
     const consent = (await standingConsent(this.#session, question)) ?? (await this.#ask(question, input.asking, true));
     if ('code' in consent) return consent;
     const runs: Run[] = [];
@@ -92,9 +94,15 @@ export class Judge {
     return runs;
   }
 
-  #question(plan: Plan, planned: readonly PlannedStatement[], bind: Buffer | undefined, denial: Hold): ConsentQuestion {
+  #question(
+    plan: Plan,
+    planned: readonly PlannedStatement[],
+    { bind, behind }: Pick<JudgeInput, 'bind' | 'behind'>,
+    denial: Hold,
+  ): ConsentQuestion {
     return {
-      text: plan.text,
+      // Without what a name stands for, consent to one `EXECUTE p` would serve for any other.
+      text: [plan.text, ...behind].join('\n-- '),
       parameters: parameterDigest(bind && parameterBytes(bind)),
       denial,
       planned,
@@ -139,6 +147,7 @@ export class Judge {
       number: this.#session.statements,
       startedAt: performance.now(),
       bind: input.bind,
+      behind: input.behind,
       portal: input.portalOf(planned),
       policies: decision.policies,
       limited:
@@ -164,34 +173,38 @@ export class Judge {
     const decision = this.#decide(run.planned, rows, run.consent !== undefined);
     if (decision.effect !== 'forward') return 0;
     let left = decision.allowance === undefined ? Number.POSITIVE_INFINITY : decision.allowance.rows - rows;
-    if (run.consent?.rowLimit !== undefined) left = Math.min(left, run.consent.rowLimit - run.rows);
+    const { rows: meter, clock } = this.#session.services;
+    const budget = consentBudget(run);
+    if (budget) left = Math.min(left, budget.limit - meter.current(budget.key, clock()).day);
     if (left === Number.POSITIVE_INFINITY) return left;
     const slice = Math.max(0, Math.min(left, SLICE));
     run.reserved += slice;
-    this.#session.services.rows.reserve(this.#session.principal.id, slice);
+    meter.reserve(this.#session.principal.id, slice);
+    if (budget) meter.reserve(budget.key, slice);
     return slice;
   }
 
   /** The next row needs consent, or may not leave at all. */
   async limitReached(run: Run, asking: Asking): Promise<'continue' | Refusal> {
     const rows = run.portal?.rows ?? run.rows;
-    if (run.consent?.rowLimit !== undefined && run.rows >= run.consent.rowLimit) {
-      return refusal(
-        'row-limit',
-        `gatehouse: consent was given for ${run.consent.rowLimit} rows; the rest was not delivered`,
-        {
-          hint: 'Narrow the statement, or ask for consent to more rows.',
-        },
-      );
+    const { rows: meter, clock } = this.#session.services;
+    const budget = consentBudget(run);
+    if (budget && meter.current(budget.key, clock()).day >= budget.limit) {
+      return refusal('row-limit', `gatehouse: consent was given for ${budget.limit} rows; the rest was not delivered`, {
+        hint: 'Narrow the statement, or ask for consent to more rows.',
+      });
     }
     const decision = this.#decide(run.planned, rows, run.consent !== undefined);
     const denial = decision.effect === 'forward' ? decision.allowance?.then : decision;
     if (!denial) return 'continue';
     if (denial.effect === 'refuse' || run.consent) return this.#limitRefusal(denial, rows);
-    const question = this.#question(run.plan, [run.planned], run.bind, denial);
+    const question = this.#question(run.plan, [run.planned], run, denial);
     const consent = (await standingConsent(this.#session, question)) ?? (await this.#ask(question, asking, false));
     if ('code' in consent) return consent;
     run.consent = consent;
+    // The rows before it are part of what was asked for.
+    const given = consentBudget(run);
+    if (given) meter.deliver(given.key, run.rows, clock());
     return 'continue';
   }
 
@@ -205,11 +218,15 @@ export class Judge {
   delivered(run: Run, rows: number): void {
     if (run.portal) run.portal.rows += rows;
     if (!run.planned.countsRows) return;
+    const { rows: meter, clock } = this.#session.services;
+    const budget = consentBudget(run);
     const reserved = Math.min(run.reserved, rows);
     if (reserved > 0) {
       run.reserved -= reserved;
-      this.#session.services.rows.release(this.#session.principal.id, reserved);
+      meter.release(this.#session.principal.id, reserved);
+      if (budget) meter.release(budget.key, reserved);
     }
+    if (budget) meter.deliver(budget.key, rows, clock());
     this.#session.countRows(rows);
   }
 
@@ -262,6 +279,8 @@ export class Judge {
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
     const { services } = this.#session;
     services.rows.release(this.#session.principal.id, run.reserved);
+    const budget = consentBudget(run);
+    if (budget) services.rows.release(budget.key, run.reserved);
     run.reserved = 0;
     services.tally.count('rows_total', '', run.rows);
     services.tally.count('bytes_total', 'direction=out', run.bytes);
@@ -286,6 +305,12 @@ export class Judge {
     this.#ends = [];
     for (const clear of ends) this.#session.record('query.end', clear).catch(this.#onLost);
   }
+}
+
+/** Rows under one consent are counted over all its uses. */
+function consentBudget({ consent }: Run): { readonly key: string; readonly limit: number } | undefined {
+  if (consent?.rowLimit === undefined) return undefined;
+  return { key: `consent ${consent.request.id}`, limit: consent.rowLimit };
 }
 
 function mergeHolds(a: Hold, b: Hold): Hold {

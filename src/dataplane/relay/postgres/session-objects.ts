@@ -8,6 +8,8 @@ export interface PreparedStatement {
   readonly planned: PlannedStatement | undefined;
   /** Made by SQL PREPARE: its text cannot be prepared anew by the gateway. */
   readonly sqlLevel: boolean;
+  /** OIDs of the types that Parse gave its parameters. */
+  readonly types?: readonly number[];
 }
 
 /** A portal (Bind) or cursor (DECLARE); both share one name space too. Rows are counted over all fetches from it. */
@@ -16,6 +18,8 @@ export interface Portal {
   readonly planned: PlannedStatement | undefined;
   /** Body of the Bind message, for the record's parameters. */
   readonly bind?: Buffer;
+  /** As in PreparedStatement. */
+  readonly types?: readonly number[];
   readonly held: boolean;
   rows: number;
 }
