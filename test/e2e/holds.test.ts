@@ -1,10 +1,13 @@
 /** A held statement waits for another person and then goes on by itself, or ends as the person, the clock or the client says. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import pg from 'pg';
+import { frontend } from '../../src/wire/postgres/index.ts';
 import { approve, deny, held, REASON } from '../support/clients/approver.ts';
 import { type Door, doorEnvironment } from '../support/clients/door.ts';
 import { missing } from '../support/clients/programs.ts';
@@ -197,10 +200,10 @@ test('a client that leaves while it waits leaves no session behind', async () =>
 /** What Ctrl-C in psql sends: a connection of its own with the session's key. */
 async function cancel(client: pg.Client, door: Door): Promise<void> {
   const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-  const connection = new pg.Connection({});
-  await new Promise<void>((done) => {
-    connection.on('connect', () => connection.cancel(processID, secretKey));
-    connection.on('end', () => done());
-    connection.connect(door.port, door.host);
-  });
+  const key = Buffer.alloc(4);
+  key.writeInt32BE(secretKey);
+  const socket = connect(door.port, door.host);
+  await once(socket, 'connect');
+  socket.resume().write(frontend.cancelRequest(processID, key));
+  await once(socket, 'close');
 }

