@@ -18,6 +18,9 @@ before(async () => {
     labels: LABELS,
     policies: {
       'main.cedar': `${POLICY}
+permit (principal in Group::"temps", action in [Action::"connect", Action::"read"], resource in Connection::"shop");
+@reason("At most 10 rows")
+forbid (principal in Group::"temps", action == Action::"read", resource) when { context.rows > 10 };
 @approval("owners")
 @reason("Notes are read with consent")
 forbid (principal in Group::"analysts", action == Action::"read", resource == Table::"shop/public.notes")
@@ -219,6 +222,28 @@ test('after an error everything up to Sync is ignored, also what would be allowe
   assert.equal(await server.value(`SELECT count(*)::int FROM notes WHERE body = '${body}'`), 0);
   await assertServes(client);
   client.destroy();
+});
+
+const ignored = 'the server ignores Query and FunctionCall too until Sync; the relay waits for their answers';
+test('a simple query behind an error of the extended protocol is ignored until Sync, as the server ignores it', {
+  todo: ignored,
+}, async () => {
+  const client = await rig.login('engineers', 'eve');
+  const replies = await client.ask(execute('nowhere'), query("INSERT INTO notes (body) VALUES ('ignored')"), sync());
+  assert.deepEqual(tags(replies), []);
+  await assertServes(client);
+  assert.equal(await server.value("SELECT count(*)::int FROM notes WHERE body = 'ignored'"), 0);
+});
+
+test('statements that the server ignores lend their row limit to no other statement', { todo: ignored }, async () => {
+  for (const wrong of [execute('nowhere'), parse('', 'SELEC')]) {
+    const client = await rig.login('temps', 'tom');
+    client.send(wrong, query('SELECT 1'), query('SELECT 1'), sync(), query('SELECT id FROM people'));
+    await sleep(500);
+    const rows = client.replies.filter(({ type }) => type === 'D').length;
+    client.destroy();
+    assert.ok(rows <= 10, `${rows} rows left`);
+  }
 });
 
 test('an unsynced pipeline that is refused in its middle does nothing behind the refusal', async () => {
