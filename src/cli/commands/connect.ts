@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import { existsSync } from 'node:fs';
+import { constants, homedir } from 'node:os';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Connection, connectionList, paths } from '../../controlplane/contract/index.ts';
 import type { TlsMode } from '../../model/config.ts';
@@ -84,6 +86,7 @@ async function connect(call: Call<ConnectOptions>, name: string, args: readonly 
   if (call.options.listen !== undefined) return listen(call, name, call.options.listen, args);
   const { endpoint } = await find(call, name);
   const { user, password } = call.identity();
+  const sslmode = call.options.sslmode ?? (endpoint.tls ? 'verify-full' : 'disable');
   const child = spawn('psql', args, {
     stdio: 'inherit',
     // In the environment, not on the command line, which every user of the machine can read.
@@ -94,7 +97,8 @@ async function connect(call: Call<ConnectOptions>, name: string, args: readonly 
       PGDATABASE: endpoint.database,
       PGUSER: user,
       PGPASSWORD: password,
-      PGSSLMODE: call.options.sslmode ?? (endpoint.tls ? 'verify-full' : 'disable'),
+      PGSSLMODE: sslmode,
+      ...(sslmode === 'verify-full' && !ownAuthority() ? { PGSSLROOTCERT: 'system' } : {}),
       PGAPPNAME: environment.PGAPPNAME ?? 'psql',
     },
   });
@@ -171,4 +175,9 @@ function reachable(connection: Connection, server: string): Connection {
   if (endpoint.host !== '0.0.0.0' && endpoint.host !== '::') return connection;
   const host = new URL(server).hostname.replace(/^\[(.*)\]$/, '$1');
   return { ...connection, endpoint: { ...endpoint, host } };
+}
+
+/** Without either, psql trusts nobody at all; `system` means the public authorities (psql 16 and newer). */
+function ownAuthority(): boolean {
+  return Boolean(environment.PGSSLROOTCERT) || existsSync(join(homedir(), '.postgresql', 'root.crt'));
 }
