@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import type { Door } from '../support/clients/door.ts';
 import { missing, psql } from '../support/clients/programs.ts';
-import { assertMasked, type House, openHouse } from '../support/gateway-house.ts';
+import { assertMasked, type House, openHouse, PSEUDONYM } from '../support/gateway-house.ts';
 
 const skip = await missing({ programs: ['psql'] });
 let house: House;
@@ -104,8 +104,26 @@ test('what the server remembers of values and statements shows nothing hidden', 
      SELECT statement FROM pg_prepared_statements; SELECT statement FROM pg_cursors;
      SELECT current_query();
      EXPLAIN (VERBOSE, ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT email FROM shop.customers WHERE email = 'x' AND phone > '1';
-     SHOW ALL; SELECT * FROM pg_settings;`,
+     SELECT name, setting, boot_val, reset_val FROM pg_settings;`,
   );
   assertMasked(stdout);
-  assert.doesNotMatch(stdout, /pseudonym\.[a-z]*key\W+[0-9a-f]{32}/i);
+});
+
+test('the key of pseudonyms is nowhere to be read', { skip }, async () => {
+  const { stdout, stderr } = await psql(
+    analyst,
+    `SHOW gatehouse.pseudonym_inner; SHOW gatehouse.pseudonym_outer; SHOW ALL;
+     SELECT current_setting('gatehouse.pseudonym_inner'); SELECT current_setting('gatehouse.pseudonym_' || 'outer', true);
+     SELECT name, setting, boot_val, reset_val FROM pg_settings WHERE name LIKE 'gatehouse%';
+     SELECT setconfig FROM pg_db_role_setting; SELECT * FROM pg_show_all_settings();
+     EXPLAIN (VERBOSE) SELECT email FROM shop.customers; EXPLAIN (VERBOSE, ANALYZE, SETTINGS) SELECT email FROM shop.customers;
+     SELECT query FROM pg_stat_activity;
+     PREPARE p AS SELECT email FROM shop.customers; EXPLAIN (VERBOSE) EXECUTE p;
+     SET gatehouse.pseudonym_inner = 'known'; SELECT email FROM shop.customers ORDER BY id LIMIT 1;`,
+  );
+  assert.ok(PSEUDONYM.test(stdout));
+  const key = /[0-9a-f]{32,}|[A-Za-z0-9+/]{40,}={0,2}/;
+  assert.doesNotMatch(stdout.replace(/p_\w+@masked/g, ''), key);
+  assert.doesNotMatch(stderr, key);
+  assert.match(stderr, /gatehouse/);
 });
