@@ -10,7 +10,7 @@ export interface CatalogIndex {
   /** The snapshot lists the functions (relations) of pg_catalog too, so an unknown name is really unknown. */
   readonly knowsSystemFunctions: boolean;
   readonly knowsSystemRelations: boolean;
-  /** Types of relation rows. */
+  /** Types that a row may be given for: row types, polymorphic ones, and those the snapshot does not know (temporary, uncommitted). */
   isComposite(type: Oid): boolean;
 }
 
@@ -50,10 +50,8 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
     knowsSystemRelations,
     isComposite: (oid) => {
       const type = catalog.types.get(oid);
-      return (
-        type?.kind === 'composite' ||
-        (type?.kind === 'domain' && catalog.types.get(type.base ?? 0)?.kind === 'composite')
-      );
+      const base = type?.kind === 'domain' ? catalog.types.get(type.base ?? 0) : type;
+      return !base || base.kind === 'composite' || base.kind === 'pseudo' || base.kind === 'domain';
     },
   };
   indexes.set(catalog, index);
