@@ -17,6 +17,13 @@ const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
 const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-command-line-'));
 const folder = join(scratch, 'gateway');
 const opened = join(scratch, 'opened');
+const POLICY = `
+permit (principal in Group::"analysts", action, resource);
+permit (principal in Group::"data-owners", action in [Action::"approve", Action::"view"], resource);
+@approval("data-owners")
+@reason("Pay needs an owner's consent")
+forbid (principal, action == Action::"read", resource == Table::"shop/shop.employees") unless { context.approved };
+`;
 let provider: TestProvider;
 let server: PostgresServer;
 let gateway: RunningGateway;
@@ -27,7 +34,7 @@ before(async () => {
   const { host, port, database, user, password } = server;
   await makeFolder(folder, {
     target: { host, port, database, user, password },
-    policies: { 'main.cedar': 'permit (principal in Group::"analysts", action, resource);\n' },
+    policies: { 'main.cedar': POLICY },
   });
   issuers(`{ issuer: '${provider.issuer}', audience: gatehouse, client_id: gatehouse-cli, claims: { name: email } }`);
   gateway = await startGateway(folder, { logTo: 'silent', watch: false });
@@ -222,6 +229,43 @@ test('what cannot be meant is wrong usage', async () => {
   const meant = await run(['connect', 'shop', '-c', 'SELECT 1']);
   assert.equal(meant.code, 2);
   assert.match(meant.said, /comes after --/);
+});
+
+test('a statement that waits for consent is held, and stays so once it ran', { timeout: 60_000 }, async (t) => {
+  const { postgres } = gateway.addresses;
+  const [alice, bob] = await Promise.all([provider.tokenFor('alice'), provider.tokenFor('bob')]);
+  const tool = new pg.Client({ ...postgres, database: 'shop', user: 'report', password: alice });
+  await tool.connect();
+  t.after(() => tool.end());
+  const as = (token: string) => ({ GATEHOUSE_URL: url, GATEHOUSE_TOKEN: token });
+  const running = tool.query('SELECT count(*) FROM shop.employees');
+  let held: { id: string; held: number; live: boolean } | undefined;
+  while (held === undefined) {
+    await sleep(200);
+    const { said } = await run(['sessions', 'list', '--decision', 'hold', '--json'], as(alice));
+    held = JSON.parse(said).items[0];
+  }
+  assert.equal(held.held, 1);
+  const waiting = await run(['sessions', 'show', held.id], as(alice));
+  const request = /waits for +request (\S+)/.exec(waiting.said)?.[1] ?? '';
+  assert.match(request, /^req_/, waiting.said);
+  const own = await run(['requests', 'approve', request, '--reason', 'I need it myself'], as(alice));
+  assert.equal(own.code, 1);
+  const approved = await run(['requests', 'approve', request, '--reason', 'agreed with payroll'], as(bob));
+  assert.equal(approved.code, 0, approved.said);
+  assert.equal((await running).rows.length, 1);
+  let shown = '';
+  while (!shown.includes('forward')) {
+    await sleep(200);
+    shown = (await run(['sessions', 'show', held.id], as(alice))).said;
+  }
+  assert.match(shown, new RegExp(`forward[\\s\\S]*request +${request}`));
+  assert.doesNotMatch(shown, /waits for/);
+  const listed = await run(['sessions', 'list', '--decision', 'hold', '--json'], as(alice));
+  assert.deepEqual(
+    JSON.parse(listed.said).items.map((one: { id: string; held: number }) => [one.id, one.held]),
+    [[held.id, 1]],
+  );
 });
 
 test('ledger verify compares with what was seen before', async () => {
