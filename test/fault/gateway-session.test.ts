@@ -246,6 +246,18 @@ test('statements that the server ignores lend their row limit to no other statem
   }
 });
 
+test('a portal bound while an earlier Sync was not answered yet is there for its Execute', {
+  todo: 'ReadyForQuery ends the portals that were bound behind it',
+}, async () => {
+  const client = await rig.login('engineers', 'eve');
+  client.send(parse('', 'SELECT pg_sleep(0.2)'), bind({}), execute(), sync(), parse('', 'SELECT 8'), bind({}));
+  await client.until('Z');
+  const replies = await client.ask(execute(), sync());
+  assert.equal(errorOf(replies)?.['M'], undefined);
+  assert.deepEqual(firstColumns(replies), ['8']);
+  client.destroy();
+});
+
 test('an unsynced pipeline that is refused in its middle does nothing behind the refusal', async () => {
   const client = await rig.login('analysts', 'ana');
   const replies = await client.ask(
