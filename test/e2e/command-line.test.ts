@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -145,11 +145,15 @@ async function relay(t: TestContext): Promise<{ settings: Relay; child: ReturnTy
   assert.equal((await logIn(['--server', url])).code, 0);
   const child = start(['connect', 'shop', '--listen', '0', '--json']);
   t.after(() => child.kill('SIGKILL'));
+  return { settings: await settingsOf(child), child };
+}
+
+async function settingsOf(child: ReturnType<typeof start>): Promise<Relay> {
   while (!/\n}\n/.test(child.said())) {
     assert.equal(child.exitCode, null, child.said());
     await sleep(50);
   }
-  return { settings: JSON.parse(/^{[\s\S]*?\n}\n/.exec(child.said())?.[0] ?? ''), child };
+  return JSON.parse(/^{[\s\S]*?\n}\n/m.exec(child.said())?.[0] ?? '');
 }
 
 async function client(settings: Relay & pg.ClientConfig): Promise<pg.Client> {
@@ -290,4 +294,43 @@ test('ledger verify compares with what was seen before', async () => {
   const rewritten = await verifyAgainst(JSON.stringify({ checkpoint: { ...checkpoint, size: checkpoint.size - 1 } }));
   assert.equal(rewritten.code, 1, rewritten.said);
   assert.equal((await verifyAgainst('{}')).code, 2);
+});
+
+test('over TLS, login, psql and the relay all check the gateway’s certificate', { timeout: 120_000 }, async (t) => {
+  const secured = join(scratch, 'secured');
+  cpSync(folder, secured, { recursive: true, filter: (path) => !path.includes('/state') });
+  const [cert, key] = [join(secured, 'cert.pem'), join(secured, 'key.pem')];
+  const subject = ['-subj', '/CN=gateway', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
+  execFileSync('openssl', ['req', '-x509', ...curve, ...subject], { stdio: 'ignore' });
+  writeFileSync(join(secured, 'gatehouse.yaml'), 'tls: { cert: ./cert.pem, key: ./key.pem }\n', { flag: 'a' });
+  const other = await startGateway(secured, { logTo: 'silent', watch: false });
+  t.after(() => other.close());
+  const address = `https://127.0.0.1:${other.addresses.control.port}`;
+  const trusting = { NODE_EXTRA_CA_CERTS: cert };
+  assert.equal((await run(['login', '--server', address])).code, 4, 'nobody vouches for that certificate');
+  const loggedIn = await logIn(['--server', address], trusting);
+  assert.equal(loggedIn.code, 0, loggedIn.said);
+  const psql = ['connect', 'shop', '--', '-XAtc', 'SELECT ssl_is_used FROM (SELECT 5 AS ssl_is_used) AS s'];
+  const trusted = await run(psql, { ...trusting, PGSSLROOTCERT: cert });
+  if (!trusted.said.includes('psql is not installed')) {
+    assert.equal(trusted.said, '5\n');
+    assert.notEqual((await run(psql, trusting)).code, 0, 'psql trusts the public authorities alone');
+  }
+
+  for (const [env, works] of [
+    [{ ...trusting, PGSSLROOTCERT: cert }, true],
+    [trusting, true],
+    [{ ...trusting, PGSSLROOTCERT: join(folder, 'missing.pem') }, false],
+  ] as const) {
+    const child = start(['connect', 'shop', '--listen', '0', '--json'], env);
+    t.after(() => child.kill('SIGKILL'));
+    const settings = await settingsOf(child);
+    if (works) {
+      const tool = await client(settings);
+      assert.equal((await tool.query('SELECT 6 AS six')).rows[0].six, 6);
+      await tool.end();
+    } else await assert.rejects(client(settings), { message: /cannot be read/ });
+    child.kill('SIGTERM');
+  }
 });

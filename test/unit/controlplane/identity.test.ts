@@ -5,7 +5,7 @@ import test from 'node:test';
 import { formatSessionBearer, paths } from '../../../src/controlplane/contract/index.ts';
 import { FailureLimit } from '../../../src/controlplane/failure-limit.ts';
 import { principal } from '../approval/support.ts';
-import { type Bench, controlBench, token } from './support.ts';
+import { type Bench, controlBench, ISSUER, token } from './support.ts';
 
 async function credentialFor(bench: Bench, bearer: string): Promise<{ id: string; bearer: string; expiresAt: string }> {
   const { status, body } = await bench.call('POST', paths.credentials(), { token: bearer, body: {} });
@@ -204,4 +204,32 @@ test('large bodies, large headers and bodies that are no JSON are turned away', 
     socket.on('data', (chunk) => (text += String(chunk))).on('close', () => resolve(text));
   });
   assert.match(garbage, /^HTTP\/1\.1 400/);
+});
+
+test('whoever wants to log in is told where, without an identity, in two forms', async (t) => {
+  const issuers = [
+    { issuer: ISSUER, clientId: 'cli', audience: ['gatehouse'], scopes: ['openid', 'email'] },
+    { issuer: 'https://ci.example', audience: ['a', 'b'], scopes: ['openid'] },
+  ];
+  const { call } = await controlBench(t, { login: () => issuers });
+  const stranger = { from: '192.0.2.7' };
+  const told = await call('GET', paths.login(), stranger);
+  assert.deepEqual(told.body, { issuers });
+  const headers = { host: 'gw.example:6400' };
+  const metadata = await call('GET', paths.protectedResource(), { ...stranger, headers });
+  assert.deepEqual(metadata.body, {
+    resource: 'http://gw.example:6400',
+    resource_name: 'Gatehouse',
+    authorization_servers: [ISSUER, 'https://ci.example'],
+    scopes_supported: ['openid', 'email'],
+    bearer_methods_supported: ['header'],
+  });
+  for (const host of ['evil"example', 'a/b', 'x@y', '[zz]', 'gw.example:99999']) {
+    const answer = await call('GET', paths.protectedResource(), { headers: { host } });
+    assert.ok(answer.status >= 400, host);
+    const refused = await call('GET', paths.whoami(), { headers: { host } });
+    assert.ok(!String(refused.headers['www-authenticate']).includes(host), host);
+  }
+  const { call: silent } = await controlBench(t);
+  assert.deepEqual((await silent('GET', paths.login())).body, { issuers: [] });
 });
