@@ -1,6 +1,5 @@
 /** Rules and databases change under live sessions: what is hidden stays hidden, from the next statement on. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after, afterEach, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +7,15 @@ import pg from 'pg';
 import { frontend } from '../../src/wire/postgres/index.ts';
 import type { Door } from '../support/clients/door.ts';
 import { describe, RawClient } from '../support/clients/raw-client.ts';
-import { assertMasked, type House, LABELS, openHouse, POLICY, PSEUDONYM } from '../support/gateway-house.ts';
+import {
+  assertMasked,
+  type House,
+  LABELS,
+  openHouse,
+  POLICY,
+  PSEUDONYM,
+  replaceFile,
+} from '../support/gateway-house.ts';
 
 let house: House;
 let analyst: Door;
@@ -132,7 +139,7 @@ test('a broken new version is refused and the old one stays', async () => {
 
 test('a changed file is noticed by itself', async () => {
   const client = await house.connect(analyst);
-  await writeFile(
+  await replaceFile(
     join(house.folder, 'policies', 'main.cedar'),
     `${POLICY}\n@reason("Noticed") forbid (principal in Group::"analysts", action == Action::"read", resource);\n`,
   );

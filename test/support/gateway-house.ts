@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -152,8 +152,8 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
       return { status: answer.status, body: await answer.json() };
     },
     async change(file) {
-      if (file.labels !== undefined) await writeFile(join(root, 'labels', 'shop.yaml'), file.labels);
-      if (file.policy !== undefined) await writeFile(join(root, 'policies', 'main.cedar'), POLICY + file.policy);
+      if (file.labels !== undefined) await replaceFile(join(root, 'labels', 'shop.yaml'), file.labels);
+      if (file.policy !== undefined) await replaceFile(join(root, 'policies', 'main.cedar'), POLICY + file.policy);
       return gateway.reload();
     },
     async restart() {
@@ -163,4 +163,10 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Puts a whole new version in the place of the old one: a gateway that watches must not read half of it. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
 }
