@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { frontend } from '../../src/wire/postgres/index.ts';
 import { errorOf, firstColumns, frame, type RawClient } from './support/raw-client.ts';
@@ -20,6 +20,7 @@ before(async () => {
     extra: `limits: { authentication_seconds: ${AUTHENTICATION_SECONDS}, max_connections: 400 }`,
   });
 });
+afterEach(() => rig.hangUp());
 after(async () => {
   await rig[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { frontend } from '../../src/wire/postgres/index.ts';
 import { errorOf, firstColumns, frame, type RawClient, tags } from './support/raw-client.ts';
@@ -30,6 +30,7 @@ unless { context.approved };
     extra: 'limits: { max_statement_bytes: 2097152 }\napprovals: { mode: wait, wait_seconds: 60 }',
   });
 });
+afterEach(() => rig.hangUp());
 after(async () => {
   await rig[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backend, frontend } from '../../src/wire/postgres/index.ts';
 import { FakeTarget } from './support/fake-target.ts';
@@ -18,6 +18,7 @@ before(async () => {
   const { host, database, user, password } = server;
   rig = await Rig.open({ host, database, user, password, port: fake.port });
 });
+afterEach(() => rig.hangUp());
 after(async () => {
   await rig[Symbol.asyncDispose]();
   await fake[Symbol.asyncDispose]();

@@ -105,8 +105,14 @@ export class Rig implements AsyncDisposable {
     return Number(line.split(' ').at(-1));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends every connection that a test left open. */
+  hangUp(): void {
     for (const client of this.#clients) client.destroy();
+    this.#clients.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.hangUp();
     await this.gateway.close();
     await rm(this.folder, { recursive: true, force: true });
   }
