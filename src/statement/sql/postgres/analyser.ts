@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import type { CatalogFunction, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../../../model/statement.ts';
 import { BudgetExceeded } from './budget.ts';
 import { StatementError } from './errors.ts';
@@ -166,6 +166,8 @@ export class PostgresAnalyser implements StatementAnalyser {
     const inner = this.#inner(names, world, new Set());
     const reader = new Reader({ facts, names, connection: world.connection, inner, tokens });
     const outline = readStatement(part(raw, 'stmt'), reader, objects);
+    reader.calls.casts();
+    if (facts.forgetsPath) names.setPath(undefined, false);
     return finished(facts, outline, own, start, end, fingerprint(tokens, start, end));
   }
 
@@ -180,8 +182,8 @@ export class PostgresAnalyser implements StatementAnalyser {
         const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '', names);
         if (!nodes) return false;
         const scope = fn.searchPath ? names.under(fn.searchPath) : names;
-        const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid));
-        if (read?.changesContext) names.setPath(undefined, false);
+        const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid), fn);
+        if (read?.changesContext) facts.forgetsPath = true;
         return included(read, facts);
       },
       sql: (text, facts) => {
@@ -190,7 +192,9 @@ export class PostgresAnalyser implements StatementAnalyser {
         return included(this.#readInside(nodes, names, world, within), facts);
       },
       block: (source, facts) => {
-        const queries = tooDeep ? undefined : this.#blockQueries(source, names);
+        // Assigning to a variable casts to its type, which stands outside the block's queries.
+        const casts = names.index.calledCasts.some(({ implicit }) => implicit !== false);
+        const queries = tooDeep || casts ? undefined : this.#blockQueries(source, names);
         const nodes = queries?.map((query) => this.#bodyStatements(query, names));
         if (!nodes?.every((some) => some?.every((node) => BLOCK_STATEMENTS.has(tagged(node)?.[0] ?? '')))) return false;
         const read = this.#readInside(
@@ -220,13 +224,23 @@ export class PostgresAnalyser implements StatementAnalyser {
   }
 
   /** Reads statements that have no place in the text; undefined when one of them is not understood. */
-  #readInside(nodes: readonly unknown[], names: Names, world: World, running: ReadonlySet<number>): Facts | undefined {
+  #readInside(
+    nodes: readonly unknown[],
+    names: Names,
+    world: World,
+    running: ReadonlySet<number>,
+    fn?: CatalogFunction,
+  ): Facts | undefined {
     const all = new Facts();
     for (const node of nodes) {
       const facts = new Facts();
+      facts.knowsParameters = fn !== undefined;
+      for (const type of fn ? [...fn.argTypes, fn.returnType] : []) facts.typesMet.add(type);
       const inner = this.#inner(names, world, running);
       const reader = new Reader({ facts, names, connection: world.connection, inner, tokens: undefined });
       readStatement(node, reader, NO_OBJECTS);
+      reader.calls.casts();
+      if (facts.forgetsPath) names.setPath(undefined, false);
       if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
       all.include(facts);
       all.hazards.push(...functionReads(facts));

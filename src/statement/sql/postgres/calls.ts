@@ -1,11 +1,17 @@
-import type { CatalogFunction } from '../../../model/catalog.ts';
+import type { CatalogFunction, Oid } from '../../../model/catalog.ts';
 import { type BuiltInRule, builtInRule } from './built-ins.ts';
+import { isBuiltInWithRule, isCompiled } from './catalog-index.ts';
 import { type Facts, tableResource } from './facts.ts';
 import type { Tokens } from './lexer.ts';
 import { type Names, parseQualified, SYSTEM_SCHEMAS } from './names.ts';
 import { hasColumn, type Inner, type ReaderOptions, type Scope } from './scope.ts';
 import { isGatewaySetting, isHarmlessSetting, isIdentitySetting, searchPathOf } from './settings.ts';
 import { as, child, constant, list, part, type Tree, words } from './tree.ts';
+
+/** https://www.postgresql.org/docs/current/system-catalog-initial-data.html#SYSTEM-CATALOG-OID-ASSIGNMENT */
+const FIRST_USER_OID = 16_384;
+/** `anything || text`, quote_literal(anything): built-ins written in SQL that cast to text. */
+const TEXT_OID = 25;
 
 /** What a statement calls: functions, the functions behind operators and attributes, and the settings they read and change. */
 export class Calls {
@@ -38,19 +44,69 @@ export class Calls {
     if (name.length === 0) return;
     const operator = name[name.length - 1] ?? '';
     const schema = name.length > 1 ? name[name.length - 2] : undefined;
+    if (operator === '||') this.#facts.typesNamed.add(TEXT_OID);
     if (schema === 'pg_catalog') return;
     const operators = this.#names.catalog.operators;
-    if (!operators) {
-      if (schema !== undefined) this.#userOperator(`${schema}.${operator}`);
-      return;
-    }
     const path = this.#names.path;
-    for (const candidate of operators) {
-      if (candidate.name !== operator || candidate.extension !== undefined) continue;
-      if (schema !== undefined ? candidate.schema !== schema : path && !path.includes(candidate.schema)) continue;
-      const fn = this.#names.index.functionByOid(candidate.implementation);
-      if (fn) this.#callUser(fn);
-      else this.#userOperator(`${candidate.schema}.${operator}`);
+    const found = operators?.filter(
+      (candidate) =>
+        candidate.name === operator &&
+        (schema !== undefined ? candidate.schema === schema : !path || path.includes(candidate.schema)),
+    );
+    // One that is named with its schema and not in the snapshot is temporary, or new.
+    if (schema !== undefined && !found?.length) this.#userOperator(`${schema}.${operator}`);
+    for (const candidate of found ?? []) {
+      if (!this.#runs(candidate.implementation)) this.#userOperator(`${candidate.schema}.${operator}`);
+    }
+  }
+
+  /** A function that runs without being named. False when it is not known, or is a built-in that does more than compute. */
+  #runs(oid: Oid): boolean {
+    const fn = this.#names.index.functionByOid(oid);
+    if (!fn || isBuiltInWithRule(fn)) return false;
+    this.#callUser(fn);
+    return true;
+  }
+
+  /** A type that stands in the statement. A cast written as a call, `coin(x)`, runs a function only when one has that name. */
+  typeNamed(name: readonly string[]): void {
+    const { index } = this.#names;
+    if (index.calledCasts.length === 0) return;
+    const schema = name[name.length - 2];
+    for (const type of index.types(name[name.length - 1] ?? '')) {
+      if (schema === undefined || type.schema === schema) this.#facts.typesNamed.add(type.oid);
+    }
+  }
+
+  /**
+   * Casts that run a function. The gateway does not know the types of expressions, so a cast counts as called when values of its types
+   * can be in the statement at all: a type of the user's gets there only by a column, a function or operator, or its name.
+   * https://www.postgresql.org/docs/current/sql-createcast.html
+   */
+  casts(): void {
+    const { index } = this.#names;
+    if (index.calledCasts.length === 0) return;
+    const named = new Set([...this.#facts.typesNamed].flatMap((oid) => index.typesWithin(oid)));
+    const present = new Set(named);
+    for (const oid of this.#facts.typesMet) for (const type of index.typesWithin(oid)) present.add(type);
+    const relations = [...this.#facts.sites.map(({ relation }) => relation), ...this.#facts.relationsMet];
+    for (const relation of relations) {
+      const row = index.rowType(relation.oid);
+      for (const type of row === undefined ? [] : index.typesWithin(row)) present.add(type);
+      for (const column of relation.columns) {
+        for (const type of index.typesWithin(column.typeOid)) present.add(type);
+      }
+    }
+    const anyType = this.#facts.meetsAnyType || [...present].some((type) => index.isRange(type));
+    const met = (type: Oid): boolean => anyType || type < FIRST_USER_OID || present.has(type);
+    for (const cast of index.calledCasts) {
+      const wanted = cast.implicit === false ? named.has(cast.target) : met(cast.target);
+      if (!wanted || !met(cast.source) || this.#runs(cast.implementation)) continue;
+      this.#facts.hazards.push({
+        code: 'user-cast',
+        message: 'A cast in this statement runs code that could show masked data. Cast to a built-in type.',
+        applies: 'hidden-anywhere',
+      });
     }
   }
 
@@ -73,6 +129,7 @@ export class Calls {
     const native = candidates.some(
       (fn) => fn.extension !== undefined || fn.language === 'c' || fn.language === 'internal',
     );
+    if (builtIn && /^quote_(literal|nullable)$/.test(name)) this.#facts.typesNamed.add(TEXT_OID);
     if (builtIn || native) {
       if (name === 'set_config') this.#setConfig(args);
       else if (name === 'current_setting') this.#currentSetting(args, scope);
@@ -119,14 +176,13 @@ export class Calls {
   #callUser(fn: CatalogFunction): void {
     if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
     this.#called.add(fn.oid);
-    const compiled = fn.language === 'c' || fn.language === 'internal';
+    for (const type of [...fn.argTypes, fn.returnType]) this.#facts.typesMet.add(type);
+    const compiled = isCompiled(fn);
     this.#facts.late ||= !compiled;
-    if (compiled && (fn.kind !== 'aggregate' || fn.extension !== undefined)) return;
+    if (compiled && (fn.kind !== 'aggregate' || (fn.extension !== undefined && !fn.support))) return;
     if (fn.kind === 'aggregate' && fn.support) {
       for (const oid of fn.support) {
-        const support = this.#names.index.functionByOid(oid);
-        if (support) this.#callUser(support);
-        else if (this.#names.index.knowsSystemFunctions) this.#opaqueFunction(fn);
+        if (!this.#runs(oid) && this.#names.index.knowsSystemFunctions) this.#opaqueFunction(fn);
       }
       return;
     }
@@ -145,10 +201,10 @@ export class Calls {
     });
   }
 
-  /** Code that nobody read may have changed any setting. */
+  /** Code that nobody read may have changed any setting; the server has looked up the statement's own names before it runs. */
   runsCode(): void {
     this.#facts.changesContext = true;
-    this.#names.setPath(undefined, false);
+    this.#facts.forgetsPath = true;
   }
 
   #builtIn(fn: { schema: string; name: string }, rule: BuiltInRule, args: readonly unknown[]): void {

@@ -1,4 +1,12 @@
-import type { CatalogFunction, CatalogRelation, CatalogSnapshot, CatalogType, Oid } from '../../../model/catalog.ts';
+import type {
+  CatalogCast,
+  CatalogFunction,
+  CatalogRelation,
+  CatalogSnapshot,
+  CatalogType,
+  Oid,
+} from '../../../model/catalog.ts';
+import { builtInRule } from './built-ins.ts';
 
 /** Names of one catalog snapshot, made once. */
 export interface CatalogIndex {
@@ -12,6 +20,22 @@ export interface CatalogIndex {
   readonly knowsSystemRelations: boolean;
   /** Types that a row may be given for: row types, polymorphic ones, and those the snapshot does not know (temporary, uncommitted). */
   isComposite(type: Oid): boolean;
+  isRange(type: Oid): boolean;
+  /** The type of a relation's rows. */
+  rowType(relation: Oid): Oid | undefined;
+  /** Casts whose function does more than compiled code of the server or of an extension. */
+  readonly calledCasts: readonly CatalogCast[];
+  /** A type and the types that its values hold: elements, the base of a domain, fields of a row. */
+  typesWithin(type: Oid): readonly Oid[];
+}
+
+export function isCompiled(fn: CatalogFunction): boolean {
+  return fn.language === 'c' || fn.language === 'internal';
+}
+
+/** Reads, acts or prints beyond its arguments: see `BuiltInRule`. */
+export function isBuiltInWithRule(fn: CatalogFunction): boolean {
+  return (fn.schema === 'pg_catalog' || isCompiled(fn)) && builtInRule(fn.name) !== undefined;
 }
 
 const indexes = new WeakMap<CatalogSnapshot, CatalogIndex>();
@@ -41,6 +65,13 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
     if (same) same.push(type);
     else types.set(type.name, [type]);
   }
+  const calledCasts = (catalog.casts ?? []).filter(({ implementation }) => {
+    const fn = functionsByOid.get(implementation);
+    return !fn || isBuiltInWithRule(fn) || (fn.schema !== 'pg_catalog' && !isCompiled(fn));
+  });
+  const rowTypes = new Map<Oid, Oid>();
+  for (const type of catalog.types.values()) if (type.relation !== undefined) rowTypes.set(type.relation, type.oid);
+  const within = new Map<Oid, readonly Oid[]>();
   const index: CatalogIndex = {
     relation: (schema, name) => relations.get(`${schema}\0${name}`),
     functions: (name) => functions.get(name) ?? [],
@@ -48,6 +79,24 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
     types: (name) => types.get(name) ?? [],
     knowsSystemFunctions,
     knowsSystemRelations,
+    calledCasts,
+    rowType: (relation) => rowTypes.get(relation),
+    isRange: (oid) => ['range', 'multirange'].includes(catalog.types.get(oid)?.kind ?? ''),
+    typesWithin: (oid) => {
+      const known = within.get(oid);
+      if (known) return known;
+      const found = new Set([oid]);
+      // A set grows while it is walked.
+      for (const inner of found) {
+        const type = catalog.types.get(inner);
+        if (type?.element !== undefined) found.add(type.element);
+        if (type?.base !== undefined) found.add(type.base);
+        for (const column of catalog.relations.get(type?.relation ?? 0)?.columns ?? []) found.add(column.typeOid);
+      }
+      const types = [...found];
+      within.set(oid, types);
+      return types;
+    },
     isComposite: (oid) => {
       const type = catalog.types.get(oid);
       const base = type?.kind === 'domain' ? catalog.types.get(type.base ?? 0) : type;

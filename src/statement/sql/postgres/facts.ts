@@ -49,8 +49,19 @@ export class Facts {
   readonly objects: SessionObject[] = [];
   /** Every identifier that stands anywhere in an expression. */
   readonly identifiers = new Set<string>();
+  /** Types named in the statement, and types of what its functions and operators take and give. */
+  readonly typesNamed = new Set<Oid>();
+  readonly typesMet = new Set<Oid>();
+  /** Relations that function bodies read. */
+  readonly relationsMet = new Set<CatalogRelation>();
+  /** Values may be of types that stand nowhere: parameters, columns of relations that are in no snapshot. */
+  meetsAnyType = false;
+  /** Parameters are a function's own, whose types are met already. */
+  knowsParameters = false;
   effect: StatementEffect = 'session';
   changesContext = false;
+  /** Once it has run, only the server knows the search path. */
+  forgetsPath = false;
   changesCatalog = false;
   /** It reads temporary relations, which are in no question. */
   readsTemporary = false;
@@ -84,8 +95,14 @@ export class Facts {
     for (const { action, resource } of inner.questions) this.ask(action, resource);
     this.hazards.push(...inner.finishedHazards());
     this.behind.push(...inner.finishedSites().map(behind));
+    // What a body gives back is cast to what its function returns.
+    for (const type of [...inner.typesNamed, ...inner.typesMet]) this.typesMet.add(type);
+    for (const relation of inner.relationsMet) this.relationsMet.add(relation);
+    for (const { relation } of inner.sites) this.relationsMet.add(relation);
+    this.meetsAnyType ||= inner.meetsAnyType;
     this.raise(inner.effect);
     this.changesContext ||= inner.changesContext;
+    this.forgetsPath ||= inner.forgetsPath;
     this.changesCatalog ||= inner.changesCatalog;
     this.readsTemporary ||= inner.readsTemporary;
     this.late ||= inner.late;

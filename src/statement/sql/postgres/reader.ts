@@ -49,6 +49,7 @@ export class Reader {
     else if (typeof part(value, 'relname') === 'string') this.read(value, scope);
     else if (typeof part(value, 'limitOption') === 'string') this.#select(value, scope);
     else if (Array.isArray(part(value, 'funcname'))) this.#node('FuncCall', value, scope);
+    else if (Array.isArray(part(value, 'names'))) this.#node('TypeName', value, scope);
     else this.fields(value, scope);
   }
 
@@ -71,6 +72,13 @@ export class Reader {
       }
       case 'ColumnRef':
         this.#column(body, scope);
+        return;
+      case 'ParamRef':
+        if (!this.facts.knowsParameters) this.facts.meetsAnyType = true;
+        return;
+      case 'TypeName':
+        this.calls.typeNamed(words(list(body, 'names')));
+        this.fields(body, scope);
         return;
       case 'RangeVar':
         this.read(body, scope);
@@ -97,12 +105,13 @@ export class Reader {
         this.fields(body, scope);
         return;
       case 'A_Expr':
-        this.calls.operator(words(list(body, 'name')));
+        for (const operator of operatorsOf(body)) this.calls.operator(operator);
         this.visit(part(body, 'lexpr'), scope);
         this.visit(part(body, 'rexpr'), scope);
         return;
       case 'SubLink':
         this.calls.operator(words(list(body, 'operName')));
+        if (part(body, 'testexpr') !== undefined && !part(body, 'operName')) this.calls.operator(['=']);
         this.visit(part(body, 'testexpr'), scope);
         this.visit(part(body, 'subselect'), scope);
         return;
@@ -112,6 +121,11 @@ export class Reader {
         return;
       case 'A_Indirection':
         this.#indirection(body, scope);
+        return;
+      case 'CaseExpr':
+        // CASE x WHEN y looks `=` up by name, as x = y does.
+        if (part(body, 'arg') !== undefined) this.calls.operator(['=']);
+        this.fields(body, scope);
         return;
       case 'LockingClause':
         // FOR UPDATE OF names correlation names, not relations.
@@ -199,6 +213,7 @@ export class Reader {
     }
     this.fields(body, scope);
     if (flag(body, 'isNatural')) this.#seeAll(scope.level);
+    if (flag(body, 'isNatural') || part(body, 'usingClause') !== undefined) this.calls.operator(['=']);
   }
 
   #seeAll(level: Level | undefined): void {
@@ -234,6 +249,7 @@ export class Reader {
     const resolved = this.#resolve(name, location(rangeVar), 'read');
     const correlationName = text(alias, 'aliasname') ?? name.name;
     if (resolved?.kind === 'temporary') this.facts.readsTemporary = true;
+    if (resolved?.kind !== 'relation' && resolved?.kind !== 'system') this.facts.meetsAnyType = true;
     if (resolved?.kind === 'system') {
       const view = this.names.index.relation(resolved.schema, resolved.name);
       const echoed = echoedColumns(resolved.name);
@@ -332,6 +348,7 @@ export class Reader {
     if (!rangeVar) return undefined;
     const name = relationName(rangeVar);
     const resolved = this.#resolve(name, location(rangeVar), action);
+    if (resolved?.kind !== 'relation' && resolved?.kind !== 'system') this.facts.meetsAnyType = true;
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
       this.facts.readsTemporary = true; // RETURNING
@@ -497,4 +514,18 @@ export class Reader {
 function isLoneRelation(from: readonly unknown[]): boolean {
   const relation = as(from[0], 'RangeVar');
   return from.length === 1 && relation !== undefined && list(child(relation, 'alias'), 'colnames').length === 0;
+}
+
+/** Operators behind an expression; BETWEEN is written with words and looks two up. */
+function operatorsOf(body: Tree): readonly (readonly string[])[] {
+  switch (text(body, 'kind')) {
+    case 'AEXPR_BETWEEN':
+    case 'AEXPR_BETWEEN_SYM':
+      return [['>='], ['<=']];
+    case 'AEXPR_NOT_BETWEEN':
+    case 'AEXPR_NOT_BETWEEN_SYM':
+      return [['<'], ['>']];
+    default:
+      return [words(list(body, 'name'))];
+  }
 }
