@@ -16,6 +16,15 @@ const INNOCENT_DEFINITIONS = new Set([
   'CheckPointStmt',
 ]);
 
+/** What RENAME gives another relation name; columns, constraints, triggers and the like are renamed within one. */
+const RELATION_TYPES = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+]);
+
 /** Statements that change the catalog, or make what lives in the session only. */
 export class Definitions {
   readonly #reader: Reader;
@@ -44,6 +53,7 @@ export class Definitions {
     this.#facts.raise('change');
     this.#facts.changesCatalog = true;
     const schema = name.schema ?? names.creationSchema();
+    const existing = schema === undefined ? undefined : names.resolve({ ...name, schema });
     if (schema === undefined) this.#facts.ask('define', this.#connection());
     else
       this.#facts.ask('define', {
@@ -53,7 +63,8 @@ export class Definitions {
         table: name.name,
         labels: [],
       });
-    names.add(schema, name.name);
+    // IF NOT EXISTS leaves what is there; without it the target refuses the whole script.
+    if (existing?.kind !== 'relation') names.add(schema, name.name);
   }
 
   createTable(body: Tree): void {
@@ -90,6 +101,7 @@ export class Definitions {
   drop(body: Tree): void {
     const type = text(body, 'removeType') ?? '';
     const names = this.#reader.names;
+    if (text(body, 'behavior') === 'DROP_CASCADE') names.doubtTemporary();
     const relations = [
       'OBJECT_TABLE',
       'OBJECT_VIEW',
@@ -175,6 +187,8 @@ export class Definitions {
     }
     this.#defineOn(relation);
     this.#facts.changesContext = true;
+    const cascades = list(body, 'cmds').some((item) => text(as(item, 'AlterTableCmd'), 'behavior') === 'DROP_CASCADE');
+    if (cascades) names.doubtTemporary();
     for (const key in body) {
       if (!['relation', 'table', 'sequence'].includes(key)) this.#expressions(body[key]);
     }
@@ -185,7 +199,7 @@ export class Definitions {
     if (resolved.kind !== 'temporary') {
       this.#facts.changesCatalog = true;
       names.becomeUncertain();
-    } else if (text(body, 'newname') !== undefined || text(body, 'newschema') !== undefined) {
+    } else if (text(body, 'newname') !== undefined && RELATION_TYPES.has(text(body, 'renameType') ?? '')) {
       names.dropTemporary(name.name);
       names.addTemporary(text(body, 'newname') ?? name.name);
     }

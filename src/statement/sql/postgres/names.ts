@@ -199,6 +199,11 @@ export class Names {
     this.#change({ added: without(this.#state.added, key), dropped: withItem(this.#state.dropped, key) });
   }
 
+  /** Temporary relations may have gone with others. */
+  doubtTemporary(): void {
+    this.#change({ temporaryUncertain: true });
+  }
+
   becomeUncertain(): void {
     this.#change({ catalogUncertain: true });
   }

@@ -236,6 +236,10 @@ class StatementReader {
   #explain(body: Tree): void {
     this.#nested(part(body, 'query'));
     this.#outline.returnsRows = true;
+    if (!as(part(body, 'query'), 'CreateTableAsStmt')) return;
+    // Without ANALYZE it makes nothing.
+    this.#reader.names.doubtTemporary();
+    this.#reader.names.becomeUncertain();
   }
 
   #copy(body: Tree): void {
