@@ -144,6 +144,8 @@ export interface SessionContext {
   readonly uncommittedFunctions?: readonly CatalogFunction[];
   readonly currentUser: string;
   readonly standardConformingStrings: boolean;
+  /** No transaction is open when the script begins, so its first BEGIN begins one. */
+  readonly idle?: boolean;
   /** How the bytes of the client's statements are read now, as the target names it (`UTF8`). */
   readonly clientEncoding?: string;
   /** The session's open transaction has changed the catalog, so a snapshot read elsewhere does not show what it sees. */

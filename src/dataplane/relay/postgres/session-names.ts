@@ -146,7 +146,7 @@ export class SessionNames {
       {
         text,
         view,
-        session: this.#context,
+        session: this.#status === 'I' && !this.#core.pipeline.open ? { ...this.#context, idle: true } : this.#context,
         contextVersion: this.#version,
         objects: this.#core.objects.names,
         principal: session.principal,
@@ -244,5 +244,7 @@ export class SessionNames {
 
 /** Plans that speak of names of the session (EXECUTE, FETCH …) are made anew each time. */
 function isLasting(plan: Plan): boolean {
+  // A script's own BEGIN means one thing outside a transaction and another inside.
+  if (plan.statements.length > 1 && plan.statements.some(({ statement }) => statement.verb === 'begin')) return false;
   return plan.statements.every(({ statement }) => statement.objects.length === 0);
 }

@@ -62,6 +62,7 @@ export class Names {
   /** Shared by everything that is read for one script. */
   readonly budget: Budget;
   #state: State;
+  readonly #first: State;
   /** State at the BEGIN inside this script; undefined when the transaction began before it. */
   #atBegin: State | undefined;
 
@@ -82,6 +83,7 @@ export class Names {
       plainStrings: session.standardConformingStrings,
       afterTransaction: undefined,
     };
+    this.#first = this.#state;
   }
 
   get path(): readonly string[] | undefined {
@@ -215,7 +217,8 @@ export class Names {
   }
 
   begin(): void {
-    this.#atBegin = this.#state;
+    // Within a transaction BEGIN does nothing, and behind other statements it takes them into its transaction.
+    if (this.session.idle && this.#state === this.#first) this.#atBegin = this.#state;
   }
 
   commit(): void {
