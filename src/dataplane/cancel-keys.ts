@@ -2,7 +2,8 @@ import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 
 /** A session that can be asked to stop what it is doing. */
 export interface Cancellable {
-  cancel(): void;
+  /** Resolves when the request can hit nothing that is sent from now on. */
+  cancel(): Promise<void>;
 }
 
 export interface CancelKey {
@@ -32,10 +33,9 @@ export class CancelKeys {
   }
 
   /** Says nothing about success, as the protocol wants: an attacker learns nothing from a wrong key. */
-  cancel(processId: number, secret: Buffer): boolean {
+  async cancel(processId: number, secret: Buffer): Promise<void> {
     const entry = this.#sessions.get(processId);
-    if (!entry || entry.secret.length !== secret.length || !timingSafeEqual(entry.secret, secret)) return false;
-    entry.session.cancel();
-    return true;
+    if (!entry || entry.secret.length !== secret.length || !timingSafeEqual(entry.secret, secret)) return;
+    await entry.session.cancel();
   }
 }

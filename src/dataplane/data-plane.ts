@@ -64,7 +64,7 @@ export class DataPlane implements SessionDirectory {
       log: services.log,
       metrics: services.metrics,
       serve: (arrival, authenticated) => this.#serve(arrival, authenticated),
-      cancel: (processId, secret) => void this.#cancelKeys.cancel(processId, secret),
+      cancel: (processId, secret) => this.#cancelKeys.cancel(processId, secret),
     });
   }
 
@@ -275,7 +275,10 @@ export class DataPlane implements SessionDirectory {
     };
     const target = await this.#connect(options);
     let relay: PostgresRelay | undefined;
-    const key = this.#cancelKeys.issue({ cancel: () => relay?.cancel() }, arrival.startup.minor >= 2 ? 32 : 4);
+    const key = this.#cancelKeys.issue(
+      { cancel: () => relay?.cancel() ?? Promise.resolve() },
+      arrival.startup.minor >= 2 ? 32 : 4,
+    );
     try {
       const context = parseSessionContext(await askTarget(target, SESSION_START_SQL));
       await session.recordStart();
@@ -289,11 +292,11 @@ export class DataPlane implements SessionDirectory {
         context,
         early: arrival.channel.release(),
         limits: { statement: 64 * MIB, bind: 256 * MIB, copyData: 64 * MIB },
-        cancelTarget: () => {
-          if (target.backendKey)
-            cancelTarget(options, target.backendKey).catch((error: unknown) =>
-              services.log.warn({ error }, 'a cancel request failed'),
-            );
+        cancelTarget: async () => {
+          if (!target.backendKey) return;
+          await cancelTarget(options, target.backendKey).catch((error: unknown) =>
+            services.log.warn({ error }, 'a cancel request failed'),
+          );
         },
         refreshCatalog: async (reason) => {
           await services.worlds.refresh(connection.name, reason);

@@ -53,7 +53,8 @@ export interface ListenerOptions {
   readonly metrics: MetricsPort;
   /** Authenticates and serves; resolves when the connection is over. `authenticated` stops the deadline and throws when it has passed. */
   readonly serve: (arrival: Arrival, authenticated: () => void) => Promise<void>;
-  readonly cancel: (processId: number, secret: Buffer) => void;
+  /** Resolves when the connection that asked may be closed. */
+  readonly cancel: (processId: number, secret: Buffer) => Promise<void>;
 }
 
 /** Certificate and key for clients. Throws when they do not fit. */
@@ -200,7 +201,8 @@ export class PostgresListener {
           channel.socket.write('N');
           break;
         case 'cancel-request':
-          this.#options.cancel(message.pid, message.key);
+          // Clients wait for the end of this connection before they send on: the cancel must not hit what comes then.
+          await this.#options.cancel(message.pid, message.key);
           return undefined;
         case 'unsupported-version':
           throw new RefusalError(

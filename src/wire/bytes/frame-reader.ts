@@ -24,6 +24,11 @@ export class FrameReader {
     return this.#gathering.length + this.#chunk.length - this.#at;
   }
 
+  /** Type of the frame that begins next, when its first byte is there and nothing is half read. */
+  get nextType(): number | undefined {
+    return this.#gathering.length === 0 ? this.#chunk[this.#at] : undefined;
+  }
+
   push(chunk: Buffer): void {
     this.#chunk = this.#at < this.#chunk.length ? Buffer.concat([this.#chunk.subarray(this.#at), chunk]) : chunk;
     this.#at = 0;

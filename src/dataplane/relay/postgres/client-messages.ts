@@ -41,8 +41,8 @@ export class ClientMessages {
     if (unclear) return this.#refuse(unclear, '');
     switch (message.kind) {
       case 'query':
-        pipeline.skipping = false;
-        return this.#query(message, frame);
+        // After an error of the extended protocol the target ignores everything until Sync, a Query too.
+        return pipeline.skipping ? undefined : this.#query(message, frame);
       case 'parse':
         return pipeline.skipping ? undefined : this.#parse(message.name, message, message.parameterTypes, frame);
       case 'bind':
@@ -61,6 +61,7 @@ export class ClientMessages {
         if (pipeline.copying) return undefined;
         pipeline.skipping = false;
         pipeline.open = false;
+        pipeline.executed = false;
         this.#core.replies.expect(expectation('sync'));
         this.#core.forward(permitHousekeeping(frame.bytes));
         return undefined;
@@ -75,8 +76,7 @@ export class ClientMessages {
         }
         return undefined;
       case 'function-call':
-        pipeline.skipping = false;
-        return this.#functionCall(message.oid, message.arguments.length, frame);
+        return pipeline.skipping ? undefined : this.#functionCall(message.oid, message.arguments.length, frame);
       case 'terminate':
         this.#terminate();
         return undefined;
@@ -289,14 +289,17 @@ export class ClientMessages {
     const core = this.#core;
     if (core.pipeline.skipping) return undefined;
     if (isRefusal(judged)) return this.#refuse(judged, plan.text, plan);
-    const limited = judged.some((run) => run.limited);
+    // A limited result may end in a refusal: nothing of the pipeline may run behind it, or be committed with it, before that is known.
+    // A read that stands alone before its Sync has nothing of either.
+    const alone = core.aloneBeforeSync && judged.every((run) => run.planned.statement.effect === 'read');
+    const limited = !alone && judged.some((run) => run.limited);
     const ended = Promise.withResolvers<unknown>();
+    core.pipeline.executed = true;
     this.#forwarded(plan);
     core.pipeline.open = true;
     core.replies.expect(expectation('execute', { plan, runs: judged, ...(limited ? { settle: ended.resolve } : {}) }));
     const crowded = this.#recordAndForward(judged, bytes);
     if (!limited) return crowded;
-    // A limited result may end in a refusal: nothing of the pipeline may run behind it before that is known.
     core.forward(permitHousekeeping(frontend.flush()));
     core.flushTarget();
     return Promise.race([ended.promise, core.ended]).then(() => undefined);

@@ -9,6 +9,8 @@ import type { SessionObjectTable } from './session-objects.ts';
 export interface Pipeline {
   /** Extended-protocol messages were forwarded since the last Sync. */
   open: boolean;
+  /** An Execute was forwarded since the last Sync. */
+  executed: boolean;
   /** The target ignores everything until Sync, and so do we. */
   skipping: boolean;
   /** COPY FROM STDIN statements that were forwarded and have not ended. */
@@ -28,6 +30,8 @@ export interface RelayCore {
   readonly judge: Judge;
   readonly asking: Asking;
   readonly pipeline: Pipeline;
+  /** Nothing runs, no transaction is open, and the client's next message is a Sync. */
+  readonly aloneBeforeSync: boolean;
   /** The only way to the target; sent with the next `flushTarget`. */
   forward(permit: ForwardPermit): void;
   /** The same for a change: it and all that follows are sent once its record is durable. Gives a promise when too much waits already. */

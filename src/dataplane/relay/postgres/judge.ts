@@ -23,6 +23,8 @@ import type { Portal } from './session-objects.ts';
 
 /** Rows granted at once to a bounded result: small, since sessions of one person share budgets. */
 const SLICE = 256;
+/** And far from the bound, when nobody else of the person can be near it either. */
+const LARGE_SLICE = 16_384;
 /** Records of ended statements that are kept together, and for how long. */
 const MOST_ENDS = 64;
 const ENDS_AFTER_MS = 200;
@@ -177,7 +179,7 @@ export class Judge {
     const budget = consentBudget(run);
     if (budget) left = Math.min(left, budget.limit - meter.current(budget.key, clock()).day);
     if (left === Number.POSITIVE_INFINITY) return left;
-    const slice = Math.max(0, Math.min(left, SLICE));
+    const slice = Math.max(0, Math.min(left, left > 16 * LARGE_SLICE ? LARGE_SLICE : SLICE));
     run.reserved += slice;
     meter.reserve(this.#session.principal.id, slice);
     if (budget) meter.reserve(budget.key, slice);

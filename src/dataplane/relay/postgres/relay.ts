@@ -31,6 +31,10 @@ import { SessionObjectTable } from './session-objects.ts';
 
 /** Below this many bytes several buffers are joined into one write. */
 const JOIN_BELOW = 64 * 1024;
+/** Type byte of Sync. */
+const SYNC = 0x53;
+/** Bytes that may be read ahead of what has to wait, before a socket is paused. */
+const LOOK_AHEAD = 64 * 1024;
 /** Messages that may wait for durable records before the client is no longer read. */
 const MOST_WAITING = 1_024;
 
@@ -43,7 +47,8 @@ export interface RelayOptions {
   /** Bytes the client sent after its last authentication message. */
   readonly early: Buffer;
   readonly limits: FrontendSizes;
-  readonly cancelTarget: () => void;
+  /** Resolves when the cancel request can hit nothing that is sent from now on. */
+  readonly cancelTarget: () => Promise<void>;
   readonly refreshCatalog: (reason: 'ddl' | 'mismatch') => Promise<void>;
 }
 
@@ -59,7 +64,14 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly names: SessionNames;
   readonly judge: Judge;
   readonly asking: Asking;
-  readonly pipeline: Pipeline = { open: false, skipping: false, copyIn: 0, copying: false, doneAhead: 0 };
+  readonly pipeline: Pipeline = {
+    open: false,
+    executed: false,
+    skipping: false,
+    copyIn: 0,
+    copying: false,
+    doneAhead: 0,
+  };
   readonly #client: Socket;
   readonly #target: Socket;
   readonly #options: RelayOptions;
@@ -75,12 +87,15 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   /** Records that are not durable yet. */
   #undurable = 0;
   #backlog: Buffer[] = [];
+  #backlogBytes = 0;
   #targetPaused = false;
   #toClient: Buffer[] = [];
   readonly #outbox: Outbox;
   #outboxWaiters: (() => void)[] = [];
   #settledWaiters: (() => void)[] = [];
   #consent: AbortController | undefined;
+  /** A cancel request is on its way: nothing may be sent that it could hit instead. */
+  #cancelling: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -165,9 +180,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   }
 
   /** The client's cancel request: ends a wait for consent, or asks the target. */
-  cancel(): void {
+  async cancel(): Promise<void> {
     if (this.#consent) this.#consent.abort();
-    else this.#options.cancelTarget();
+    else this.cancelTarget();
+    await this.#cancelling;
   }
 
   // --- client → target ----------------------------------------------------------------------------------------------------
@@ -175,6 +191,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #clientData(chunk: Buffer): void {
     if (this.#over) return;
     this.#reader.push(chunk);
+    if (this.#busy && this.#reader.buffered > LOOK_AHEAD) this.#client.pause();
     this.#pump();
   }
 
@@ -182,16 +199,19 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     while (!this.#busy && !this.#over) {
       let waiting: Promise<void> | undefined;
       try {
-        const frame = this.#reader.next();
-        if (!frame) break;
-        waiting = this.#messages.handle(frame);
+        if (this.#cancelling) waiting = this.#cancelling;
+        else {
+          const frame = this.#reader.next();
+          if (!frame) break;
+          waiting = this.#messages.handle(frame);
+        }
       } catch (error) {
         this.#clientViolation(error);
         return;
       }
       if (!waiting) continue;
       this.#busy = true;
-      this.#client.pause();
+      if (this.#reader.buffered > LOOK_AHEAD) this.#client.pause();
       waiting.then(
         () => this.#goOn(),
         (error: unknown) => this.#failed(error),
@@ -225,6 +245,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       'a statement could not be handled; session ended',
     );
     this.end('internal-error', refusal('internal-error', 'gatehouse: internal error; the statement was not forwarded'));
+  }
+
+  get aloneBeforeSync(): boolean {
+    return this.#status === 'I' && !this.pipeline.executed && this.#reader.nextType === SYNC;
   }
 
   forward(permit: ForwardPermit): void {
@@ -296,7 +320,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     if (this.#over) return;
     if (this.#undurable > 0 || this.replies.stopped || this.#backlog.length > 0) {
       this.#backlog.push(chunk);
-      this.#pauseTarget();
+      this.#backlogBytes += chunk.length;
+      if (this.#backlogBytes > LOOK_AHEAD) this.#pauseTarget();
     } else {
       this.#scan(chunk);
     }
@@ -321,7 +346,9 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #targetMayFlow(): void {
     while (this.#backlog.length > 0 && this.#undurable === 0 && !this.replies.stopped && !this.#over) {
       const chunk = this.#backlog.shift();
-      if (chunk) this.#scan(chunk);
+      if (!chunk) break;
+      this.#backlogBytes -= chunk.length;
+      this.#scan(chunk);
     }
     const free = this.#backlog.length === 0 && this.#undurable === 0 && !this.replies.stopped;
     if (this.#targetPaused && free && !this.#client.writableNeedDrain) {
@@ -355,7 +382,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   }
 
   emit(bytes: Buffer): void {
-    this.#toClient.push(bytes);
+    join(this.#toClient, bytes);
   }
 
   flush(): void {
@@ -375,7 +402,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   }
 
   cancelTarget(): void {
-    this.#options.cancelTarget();
+    const cancelling = this.#options.cancelTarget().finally(() => {
+      if (this.#cancelling === cancelling) this.#cancelling = undefined;
+    });
+    this.#cancelling = cancelling;
   }
 
   counted(run: Run, rows: number): void {
@@ -477,6 +507,16 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   protocolViolation(what: string): void {
     this.session.services.log.error({ session: this.session.id, what }, 'the target broke the protocol; session ended');
     this.end('protocol-violation', refusal('target-lost', `gatehouse: the target server broke the protocol: ${what}`));
+  }
+}
+
+/** Frames that lay side by side in one chunk go out as the one piece that they were. */
+function join(buffers: Buffer[], bytes: Buffer): void {
+  const last = buffers.at(-1);
+  if (last && last.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset) {
+    buffers[buffers.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + bytes.length);
+  } else {
+    buffers.push(bytes);
   }
 }
 

@@ -198,6 +198,12 @@ export class Replies implements ScanSink {
     this.#host.emit(bytes);
   }
 
+  /** The granted rows have left and another one begins. */
+  more(): number {
+    const run = this.#run();
+    return run?.limited ? this.#host.grant(run) : 0;
+  }
+
   frame(frame: Frame): boolean {
     switch (frame.type) {
       case PARSE_COMPLETE:
@@ -339,7 +345,8 @@ export class Replies implements ScanSink {
     if (head.kind === 'execute') {
       const late = run?.cut !== undefined;
       this.#shift('done');
-      if (late) this.#host.abortTransaction('pipeline');
+      // Behind a lone read its Sync is on the way already, and nothing was done that would have to be undone.
+      if (late && this.queue.first?.kind !== 'sync') this.#host.abortTransaction('pipeline');
       return true;
     }
     head.described = false;
@@ -396,7 +403,7 @@ export class Replies implements ScanSink {
         this.#host.skipUntilSync();
         return;
       }
-      if (next.kind === 'sync' || next.kind === 'query' || next.kind === 'function-call') {
+      if (next.kind === 'sync') {
         this.#enter();
         return;
       }

@@ -26,6 +26,9 @@ test('a refusal says what, why and what to do in the fields that clients show', 
     D: 'Exports above 1000 rows need an owner.',
     H: 'Request abc was opened.',
     P: '8',
+    F: 'gatehouse',
+    L: '1',
+    R: 'approval_required',
   });
   assert.equal(said(encodeRefusal(refusal, 'FATAL'))['V'], 'FATAL');
   assert.equal(said(encodeRefusal({ ...refusal, sqlstate: '42P01' }))['C'], '42P01');
