@@ -128,6 +128,34 @@ for (const [what, statements] of [
   });
 }
 
+const RAW = "SELECT email || '' FROM customers";
+for (const [what, before, script] of [
+  [
+    'DROP CASCADE',
+    ['CREATE TEMP TABLE base (email text)', 'CREATE TEMP VIEW customers AS SELECT * FROM base'],
+    'DROP TABLE base CASCADE',
+  ],
+  [
+    'DROP COLUMN CASCADE',
+    ['CREATE TEMP TABLE base (email text)', 'CREATE TEMP VIEW customers AS SELECT * FROM base'],
+    'ALTER TABLE base DROP COLUMN email CASCADE',
+  ],
+  ['RENAME COLUMN', ['CREATE TEMP TABLE t (a int)'], 'ALTER TABLE t RENAME COLUMN a TO customers'],
+  ['EXPLAIN', [], "EXPLAIN CREATE TEMP TABLE customers AS SELECT '' AS email"],
+  ['a BEGIN within a transaction', [], 'BEGIN; CREATE TEMP TABLE customers (email text); BEGIN; ROLLBACK'],
+  ['a BEGIN in a later script', ['BEGIN', 'CREATE TEMP TABLE customers (email text)'], 'BEGIN; ROLLBACK'],
+  ['a BEGIN behind other statements', [], 'CREATE TEMP TABLE customers (email text); BEGIN; ROLLBACK'],
+] as const) {
+  test(`${what} leaves no name that means a temporary relation only to the gateway`, async () => {
+    const client = await analyst();
+    const answers: Message[] = [];
+    for (const sql of ['SET search_path = pg_temp, shop', ...before, `${script}; ${RAW}`])
+      answers.push(...(await client.ask(frontend.query(sql))));
+    assertMasked(shown(answers));
+    client.close();
+  });
+}
+
 test('a portal is not judged by names that changed after Bind', async () => {
   const client = await analyst();
   for (const sql of ['SET search_path = pg_temp, shop', 'CREATE TEMP TABLE customers (email text)'])

@@ -185,6 +185,7 @@ export const session: SessionContext = {
   temporaryFunctions: [],
   currentUser: 'ann',
   standardConformingStrings: true,
+  idle: true,
 };
 
 export const noObjects: SessionObjects = { prepared: () => undefined, cursor: () => undefined };
