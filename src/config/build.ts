@@ -51,7 +51,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
       maxConnectionsPerPrincipal: limits.max_connections_per_principal ?? 50,
       authenticationSeconds: limits.authentication_seconds ?? 15,
       maxStatementBytes: limits.max_statement_bytes ?? 16_777_216,
-      catalogRefreshSeconds: limits.catalog_refresh_seconds ?? 300,
+      catalogRefreshSeconds: limits.catalog_refresh_seconds ?? 60,
       drainSeconds: limits.drain_seconds ?? 30,
     },
     timeZone: document.time_zone ?? 'UTC',

@@ -264,7 +264,7 @@ export const configDocument = z
         catalog_refresh_seconds: seconds(
           5,
           86_400,
-          'How often the target’s catalog is read anew; 300 when absent',
+          'How often the target’s catalog is read anew; 60 when absent',
         ).optional(),
         drain_seconds: seconds(0, 3600, 'How long running statements may go on at shutdown; 30 when absent').optional(),
       })

@@ -1,3 +1,4 @@
+import type { Oid } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Disclosure } from '../model/record.ts';
 import type { Refusal } from '../model/refusal.ts';
@@ -36,6 +37,8 @@ export interface Plan {
   readonly searchPath: readonly string[];
   /** Some relation of the plan has a hidden column: the metadata witness must see its result columns. */
   readonly witnessed: boolean;
+  /** Relations that its results can come from; undefined where names of the session stand for other statements. */
+  readonly relations: ReadonlySet<Oid> | undefined;
   readonly changesContext: boolean;
   readonly changesCatalog: boolean;
   originalPosition(position: number): number;

@@ -1,5 +1,5 @@
 import { substitute } from '../masking/index.ts';
-import type { CatalogRelation, SessionContext } from '../model/catalog.ts';
+import type { CatalogRelation, Oid, SessionContext } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Disclosure, RecordSink } from '../model/record.ts';
@@ -61,6 +61,7 @@ export class Planner {
       contextVersion: input.contextVersion,
       searchPath: input.session.searchPath,
       witnessed: view.hidden.size > 0 && analysed.statements.some((statement) => statement.returnsRows),
+      relations: relationsOf(analysed),
       changesContext: analysed.statements.some((statement) => statement.changesContext),
       changesCatalog: analysed.statements.some((statement) => statement.changesCatalog),
       originalPosition: (position) => substituted.originalPosition(position),
@@ -131,6 +132,17 @@ export class Planner {
     if (tables.length > 0) disclosures.push(this.#sink.conceal('tables', tables));
     return disclosures;
   }
+}
+
+function relationsOf(script: Script): ReadonlySet<Oid> | undefined {
+  // EXECUTE, FETCH and CALL give results of statements that stand elsewhere; temporary relations have no site.
+  if (
+    script.statements.some(
+      ({ objects, verb, readsTemporary }) => objects.length > 0 || verb === 'call' || readsTemporary,
+    )
+  )
+    return undefined;
+  return new Set(script.statements.flatMap(({ sites }) => sites.map(({ relation }) => relation)));
 }
 
 function maySee(site: RelationSite, column: string): boolean {

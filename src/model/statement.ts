@@ -95,6 +95,11 @@ export interface RelationSite {
   readonly systemColumns: readonly string[];
   /** Over-approximation: which of the relation's columns the statement can see. */
   readonly columns: 'all' | ReadonlySet<string>;
+  /**
+   * Over-approximation: columns that may decide which rows come, how they are grouped or in which order; absent: the same as `columns`.
+   * Only what stands in the plain select list of the outermost query, and nowhere else, is not among them.
+   */
+  readonly filtered?: 'all' | ReadonlySet<string>;
   /** Columns of a system or extension view that echo statements or values of others: NULL for whom anything is hidden. */
   readonly echoes?: readonly string[];
 }

@@ -24,7 +24,7 @@ function typeName(type: string, element: string, typeSchema: string, elementSche
          THEN pg_catalog.format_type(${alias}.oid, ${typmod})
          ELSE pg_catalog.concat(pg_catalog.quote_ident(${schema}.nspname), '.', pg_catalog.quote_ident(${alias}.typname),
                 CASE WHEN ${typmod} ${ne} -1
-                     THEN pg_catalog.substring(pg_catalog.format_type(${alias}.oid, ${typmod}), '\\([^()]*\\)$') END)
+                     THEN pg_catalog.substring(pg_catalog.format_type(${alias}.oid, ${typmod}), E'\\\\([^()]*\\\\)$') END)
     END`;
   return `CASE WHEN ${element}.oid IS NULL THEN ${named(type, typeSchema)}
     ELSE pg_catalog.concat(${named(element, elementSchema)}, '[]') END`;

@@ -56,6 +56,8 @@ export interface Expectation {
   readonly refusal: Refusal | undefined;
   /** The client got its error already: nothing more of this exchange reaches it, but ReadyForQuery. */
   silenced: boolean;
+  /** Point in the order of messages at which it was sent. */
+  mark: number;
   /** The target has said what columns the rows of this statement have. */
   described: boolean;
   /** Rows of an internal question. */
@@ -65,7 +67,7 @@ export interface Expectation {
 
 export function expectation(
   kind: ExpectationKind,
-  more: Partial<Omit<Expectation, 'kind' | 'at' | 'described'>> = {},
+  more: Partial<Omit<Expectation, 'kind' | 'at' | 'described' | 'mark'>> = {},
 ): Expectation {
   return {
     kind,
@@ -76,6 +78,7 @@ export function expectation(
     undo: more.undo,
     refusal: more.refusal,
     silenced: more.silenced ?? false,
+    mark: 0,
     described: false,
     capture: more.capture,
     settle: more.settle,

@@ -31,6 +31,8 @@ import { SessionObjectTable } from './session-objects.ts';
 
 /** Below this many bytes several buffers are joined into one write. */
 const JOIN_BELOW = 64 * 1024;
+/** Replies that may be outstanding before the client is no longer read. */
+const MOST_OUTSTANDING = 4_096;
 /** Type byte of Sync. */
 const SYNC = 0x53;
 /** Bytes that may be read ahead of what has to wait, before a socket is paused. */
@@ -200,6 +202,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       let waiting: Promise<void> | undefined;
       try {
         if (this.#cancelling) waiting = this.#cancelling;
+        else if (this.replies.queue.size > MOST_OUTSTANDING) waiting = this.settled();
         else {
           const frame = this.#reader.next();
           if (!frame) break;
@@ -426,10 +429,17 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     const { temporary } = this.names.context;
     const view = plan?.view ?? this.names.view();
     const origins = fields.map(({ tableOid, columnNumber }) => ({ tableOid, attnum: columnNumber }));
+    // A result of a relation that the plan does not know: its names meant something else than the catalog said.
+    if (plan && origins.some(({ tableOid }) => this.#isForeign(tableOid, plan))) return 'stale';
     const verdict = witness(origins, view.hidden, view.world.catalog, temporary);
     if (verdict !== 'stale') return verdict;
     const now = this.names.view();
     return witness(origins, now.hidden, now.world.catalog, temporary);
+  }
+
+  #isForeign(tableOid: number, plan: Plan): boolean {
+    if (tableOid === 0 || plan.relations === undefined || plan.relations.has(tableOid)) return false;
+    return !this.names.context.temporary.some(({ oid }) => oid === tableOid);
   }
 
   refreshForWitness(): Promise<void> {
@@ -468,10 +478,14 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     else if (name === 'application_name') this.session.application = value;
   }
 
-  ready(status: TransactionStatus): void {
+  mark(): number {
+    return this.objects.mark();
+  }
+
+  ready(status: TransactionStatus, mark: number): void {
     this.#status = status;
     this.names.ready(status);
-    if (status === 'I') this.objects.endTransaction();
+    if (status === 'I') this.objects.endTransaction(mark);
     this.#endIfDrained();
   }
 

@@ -59,7 +59,10 @@ export interface ReplyHost {
   maskViolation(plan: Plan | undefined): void;
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
   parameterStatus(name: string, value: string): void;
-  ready(status: TransactionStatus): void;
+  /** `mark`: when the message was sent that this ends. */
+  ready(status: TransactionStatus, mark: number): void;
+  /** A point in the order of messages. */
+  mark(): number;
   /** The target takes COPY data now. False when the client has already said that it is done. */
   copyInBegins(): boolean;
   /** The target refused an extended-protocol message: it ignores everything until Sync. */
@@ -102,6 +105,7 @@ export class Replies implements ScanSink {
 
   expect(item: Expectation): void {
     const first = this.queue.size === 0;
+    item.mark = this.#host.mark();
     this.queue.push(item);
     if (first) this.#enter();
   }
@@ -429,7 +433,7 @@ export class Replies implements ScanSink {
     }
     if (!head.internal) this.#host.emit(frame.bytes);
     this.#shift('done');
-    this.#host.ready(status);
+    this.#host.ready(status, head.mark);
     return true;
   }
 

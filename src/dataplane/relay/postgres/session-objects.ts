@@ -29,6 +29,9 @@ export interface Portal {
  * pipelined messages see what the target will see.
  */
 export class SessionObjectTable {
+  /** When each portal was made, in the order of messages. */
+  readonly #made = new Map<string, number>();
+  #clock = 0;
   readonly #prepared = new Map<string, PreparedStatement>();
   readonly #portals = new Map<string, Portal>();
 
@@ -51,6 +54,8 @@ export class SessionObjectTable {
   }
 
   setPortal(name: string, portal: Portal): () => void {
+    this.#clock += 1;
+    this.#made.set(name, this.#clock);
     return replace(this.#portals, name, portal);
   }
 
@@ -82,9 +87,17 @@ export class SessionObjectTable {
   }
 
   /** The transaction is over: portals end with it, held cursors do not. */
-  endTransaction(): void {
+  endTransaction(mark: number): void {
     if (this.#portals.size === 0) return;
-    for (const [name, portal] of this.#portals) if (!portal.held) this.#portals.delete(name);
+    for (const [name, portal] of this.#portals) {
+      // Pipelined clients bind the next portal before they have read the end of the transaction before it.
+      if (!portal.held && (this.#made.get(name) ?? 0) <= mark) this.#portals.delete(name);
+    }
+  }
+
+  /** A point in the order of messages. */
+  mark(): number {
+    return this.#clock;
   }
 }
 

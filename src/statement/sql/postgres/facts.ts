@@ -49,6 +49,8 @@ export class Facts {
   readonly objects: SessionObject[] = [];
   /** Every identifier that stands anywhere in an expression. */
   readonly identifiers = new Set<string>();
+  /** What was named, and seen whole, before a plain select list was read; undefined when there is none. */
+  #outsideList: { readonly names: ReadonlySet<string>; readonly whole: ReadonlySet<SiteDraft> } | undefined;
   /** Types named in the statement, and types of what its functions and operators take and give. */
   readonly typesNamed = new Set<Oid>();
   readonly typesMet = new Set<Oid>();
@@ -71,6 +73,11 @@ export class Facts {
   setsConfig = false;
   /** Expressions of it are kept in the catalog and run later, under whatever names mean then. */
   stored = false;
+
+  /** Only the plain select list of the outermost query is still unread. */
+  beginPlainList(): void {
+    this.#outsideList = { names: new Set(this.identifiers), whole: new Set(this.sites.filter((draft) => draft.all)) };
+  }
 
   ask(action: Action, resource: ResourceRef): void {
     const key = JSON.stringify([action, resource]);
@@ -121,6 +128,13 @@ export class Facts {
     }
     const stored = relation.kind !== 'view' && relation.kind !== 'sequence';
     const columns = draft.form === 'target' ? (draft.rawAll ? 'all' : draft.raw) : draft.all ? 'all' : own;
+    const outside = this.#outsideList;
+    const filtered =
+      outside === undefined || draft.form === 'target'
+        ? undefined
+        : outside.whole.has(draft)
+          ? 'all'
+          : new Set(relation.columns.map(({ name }) => name).filter((name) => outside.names.has(name)));
     return {
       relation: relation.oid,
       start: draft.start,
@@ -134,6 +148,7 @@ export class Facts {
       ...(draft.copyColumns === undefined ? {} : { copyColumns: draft.copyColumns }),
       systemColumns: stored ? SYSTEM_COLUMNS.filter((name) => this.identifiers.has(name) && !own.has(name)) : [],
       columns,
+      ...(filtered === undefined ? {} : { filtered }),
       ...(draft.echoes?.some((column) => draft.all || own.has(column)) ? { echoes: draft.echoes } : {}),
     };
   }

@@ -27,6 +27,8 @@ export class Reader {
   readonly tokens: Tokens | undefined;
   readonly inner: Inner;
   readonly calls: Calls;
+  /** The query whose rows the statement is about, when it is nothing but a query. */
+  outermost: Tree | undefined;
 
   constructor(options: ReaderOptions) {
     this.facts = options.facts;
@@ -172,10 +174,12 @@ export class Reader {
     this.visit(part(body, 'fromClause'), inside);
     if (inside.level && !isLoneRelation(list(body, 'fromClause'))) inside.level.settingsViews.clear();
     for (const key in body) {
-      if (key === 'withClause' || key === 'fromClause' || key === 'intoClause') continue;
+      if (['withClause', 'fromClause', 'intoClause', 'targetList'].includes(key)) continue;
       const value = body[key];
       if (typeof value === 'object') this.visit(value, inside);
     }
+    if (body === this.outermost && isPlainList(body)) this.facts.beginPlainList();
+    this.visit(part(body, 'targetList'), inside);
     if (inside.level && this.tokens) repairGroupBy(body, inside.level, this.facts, this.tokens);
   }
 
@@ -528,4 +532,11 @@ function operatorsOf(body: Tree): readonly (readonly string[])[] {
     default:
       return [words(list(body, 'name'))];
   }
+}
+
+/** Columns and stars only, which nothing sorts or groups by position or by their new names. */
+function isPlainList(select: Tree): boolean {
+  if (['sortClause', 'groupClause', 'distinctClause'].some((clause) => part(select, clause) !== undefined))
+    return false;
+  return list(select, 'targetList').every((item) => as(part(as(item, 'ResTarget'), 'val'), 'ColumnRef') !== undefined);
 }

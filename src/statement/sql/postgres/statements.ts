@@ -199,6 +199,7 @@ class StatementReader {
 
   #query(tag: string, body: Tree): void {
     const path = this.#reader.names.path;
+    if (tag === 'SelectStmt') this.#reader.outermost = body;
     this.#reader.visit({ [tag]: body }, OUTERMOST);
     if (tag === 'SelectStmt') this.#reader.calls.plainSetConfig(body, path);
     const outline = this.#outline;
