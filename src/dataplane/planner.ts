@@ -98,11 +98,13 @@ export class Planner {
         if (!maySee(site, column)) continue;
         for (const label of columnLabels) labels.add(label);
         const isMasked = hidden.get(site.relation)?.expressions.has(column) ?? false;
+        const question = columnQuestion(world.connection, relation, column, columnLabels, relationLabels.table);
         if (isMasked) {
           masked += 1;
+          const filtered = site.filtered ?? site.columns;
+          if (filtered === 'all' || filtered.has(column)) questions.push({ ...question, action: 'filter' });
           continue;
         }
-        const question = columnQuestion(world.connection, relation, column, columnLabels, relationLabels.table);
         questions.push(question);
         // A mask cannot change while rows stream: the statement stops where it would.
         if (policy.rowsDecideUnmask) questions.push({ action: 'unmask', resource: question.resource });

@@ -118,9 +118,13 @@ test('every command that a page shows is one', async () => {
 });
 
 test('every metric that operations names is counted somewhere', () => {
-  const { stdout } = spawnSync('grep', ['-rhoE', "metrics\\.(count|gauge|observe)\\('[a-z_]+", join(root, 'src')], {
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync(
+    'grep',
+    ['-rhoE', "(metrics|tally)\\.(count|gauge|observe)\\('[a-z_]+", join(root, 'src')],
+    {
+      encoding: 'utf8',
+    },
+  );
   const counted = new Set(stdout.split('\n').map((line) => `gatehouse_${line.replace(/^.*'(gatehouse_)?/, '')}`));
   for (const [name] of read('docs/operations.md').matchAll(/gatehouse_[a-z_]+/g)) {
     assert.ok(counted.has(name), name);

@@ -439,6 +439,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   #isForeign(tableOid: number, plan: Plan): boolean {
     if (tableOid === 0 || plan.relations === undefined || plan.relations.has(tableOid)) return false;
+    const schema = plan.view.world.catalog.relations.get(tableOid)?.schema;
+    if (schema === 'pg_catalog' || schema === 'information_schema') return false; // no sites are kept of these
     return !this.names.context.temporary.some(({ oid }) => oid === tableOid);
   }
 

@@ -131,7 +131,7 @@ export class Calls {
     );
     if (builtIn && /^quote_(literal|nullable)$/.test(name)) this.#facts.typesNamed.add(TEXT_OID);
     if (builtIn || native) {
-      if (name === 'set_config') this.#setConfig(args);
+      if (name === 'set_config') this.#setConfig(args, scope);
       else if (name === 'current_setting') this.#currentSetting(args, scope);
       const rule = builtInRule(name);
       const home = schema ?? candidates.find((fn) => fn.extension !== undefined)?.schema ?? 'pg_catalog';
@@ -297,8 +297,10 @@ export class Calls {
     });
   }
 
-  #setConfig(args: readonly unknown[]): void {
-    const name = constant(args[0]);
+  #setConfig(args: readonly unknown[], scope: Scope): void {
+    const fields = words(list(as(args[0], 'ColumnRef'), 'fields'));
+    const ofRow = fields.length === 1 && fields[0] === 'name' ? scope.level?.settingName : undefined;
+    const name = ofRow ?? constant(args[0]);
     this.#facts.changesContext = true;
     this.#facts.setsConfig = true;
     if (typeof name !== 'string') {

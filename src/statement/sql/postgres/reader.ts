@@ -173,6 +173,8 @@ export class Reader {
     const inside = this.#enter(scope, child(body, 'withClause'));
     this.visit(part(body, 'fromClause'), inside);
     if (inside.level && !isLoneRelation(list(body, 'fromClause'))) inside.level.settingsViews.clear();
+    const setting = inside.level?.settingsViews.size === 1 ? comparedName(part(body, 'whereClause')) : undefined;
+    if (inside.level && setting !== undefined) inside.level.settingName = setting;
     for (const key in body) {
       if (['withClause', 'fromClause', 'intoClause', 'targetList'].includes(key)) continue;
       const value = body[key];
@@ -512,6 +514,16 @@ export class Reader {
       if (as(item, 'A_Indices')) this.visit(item, scope);
     }
   }
+}
+
+/** The constant in `name = 'x'`, when that is the whole condition. */
+function comparedName(condition: unknown): string | undefined {
+  const compared = as(condition, 'A_Expr');
+  if (!compared || text(compared, 'kind') !== 'AEXPR_OP' || words(list(compared, 'name')).join('.') !== '=')
+    return undefined;
+  const fields = list(as(part(compared, 'lexpr'), 'ColumnRef'), 'fields');
+  if (fields.length !== 1 || words(fields)[0] !== 'name') return undefined;
+  return constant(part(compared, 'rexpr')) ?? undefined;
 }
 
 /** One relation with its own column names and nothing beside it: `alias.column` can then mean nothing else. */

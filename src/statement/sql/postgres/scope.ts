@@ -17,6 +17,8 @@ export interface Level {
   readonly echoes: { readonly correlationName: string; all: boolean }[];
   /** Correlation name of pg_settings where it stands alone at this level: its `name` column holds no setting of the gateway. */
   readonly settingsViews: Set<string>;
+  /** The one setting whose row such a level reads: `FROM pg_settings WHERE name = 'x'`, as pg_dump asks. */
+  settingName?: string;
   readonly joinAliases: Set<string>;
   /** Column references of this level and the levels inside it. */
   readonly references: { readonly qualifier: string | undefined; readonly name: string }[];
