@@ -33,6 +33,8 @@ import { SessionObjectTable } from './session-objects.ts';
 const JOIN_BELOW = 64 * 1024;
 /** Replies that may be outstanding before the client is no longer read. */
 const MOST_OUTSTANDING = 4_096;
+/** Records on their way to the disk before the client is no longer read. */
+const MOST_UNDURABLE = 1_024;
 /** Type byte of Sync. */
 const SYNC = 0x53;
 /** Bytes that may be read ahead of what has to wait, before a socket is paused. */
@@ -94,6 +96,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #toClient: Buffer[] = [];
   readonly #outbox: Outbox;
   #outboxWaiters: (() => void)[] = [];
+  #durableWaiters: (() => void)[] = [];
   #settledWaiters: (() => void)[] = [];
   #consent: AbortController | undefined;
   /** A cancel request is on its way: nothing may be sent that it could hit instead. */
@@ -159,7 +162,12 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.replies.close();
     this.judge.flushEnds();
     this.#abort.abort();
-    for (const wake of [...this.#settledWaiters.splice(0), ...this.#outboxWaiters.splice(0)]) wake();
+    for (const wake of [
+      ...this.#settledWaiters.splice(0),
+      ...this.#outboxWaiters.splice(0),
+      ...this.#durableWaiters.splice(0),
+    ])
+      wake();
     if (farewell && this.#client.writable) this.#client.write(encodeRefusal(farewell, 'FATAL'));
     this.#client.destroySoon();
     if (reason !== 'target-lost' && this.#target.writable) this.#target.write(frontend.terminate());
@@ -203,6 +211,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       try {
         if (this.#cancelling) waiting = this.#cancelling;
         else if (this.replies.queue.size > MOST_OUTSTANDING) waiting = this.settled();
+        else if (this.#undurable > MOST_UNDURABLE) waiting = this.#allDurable();
         else {
           const frame = this.#reader.next();
           if (!frame) break;
@@ -283,10 +292,16 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     record.then(
       () => {
         this.#undurable -= 1;
-        if (this.#undurable === 0) this.#targetMayFlow();
+        if (this.#undurable > 0) return;
+        for (const wake of this.#durableWaiters.splice(0)) wake();
+        this.#targetMayFlow();
       },
       () => this.ledgerLost(),
     );
+  }
+
+  #allDurable(): Promise<void> {
+    return new Promise((resolve) => this.#durableWaiters.push(resolve));
   }
 
   ledgerLost(): void {
