@@ -98,13 +98,18 @@ function collect(statement: SqlStatement, hidden: HiddenRelations, catalog: Cata
 function maskedAt(site: RelationSite, hidden: HiddenRelations, catalog: CatalogSnapshot): MaskedRelation | undefined {
   const masked = hidden.get(site.relation);
   const relation = masked?.relation ?? catalog.relations.get(site.relation);
-  if (!site.echoes || hidden.size === 0 || !relation) return masked;
+  if (!relation || hidden.size === 0) return undefined;
   const expressions = new Map(masked?.expressions);
-  for (const column of site.echoes) {
+  for (const column of site.echoes ?? []) {
     // NULL of exactly the column's type, also where that is a pseudo-type such as anyarray.
     if (!expressions.has(column)) expressions.set(column, `CASE WHEN false THEN ${quoted(column)} END`);
   }
-  return { relation, expressions };
+  // In system catalogs, columns that all may read stand beside some that only owners may: who names none of the echoing ones reads them
+  // as they are.
+  const { columns } = site;
+  const names = columns === 'all' || [...expressions.keys()].some((column) => columns.has(column));
+  if (relation.schema === 'pg_catalog' && !names) return undefined;
+  return expressions.size === 0 ? undefined : { relation, expressions };
 }
 
 function replacement(site: RelationSite, masked: MaskedRelation): string {
