@@ -127,9 +127,12 @@ test('a full disk stops the ledger before anything is told; with room it opens w
     assert.equal(await run.ended, 7, run.said());
     assert.match(run.said(), /failed ERR_LEDGER_UNAVAILABLE/);
     assert.ok(run.told.size > 10);
-    await assert.rejects(openLedger({ storage: createLedgerFiles(folder), origin: ORIGIN, clock: Date.now }), {
-      code: 'ERR_LEDGER_STORAGE',
-    });
+    // The space that a segment had set aside is free again: that may be room enough to open, or not.
+    const reopened = await openLedger({ storage: createLedgerFiles(folder), origin: ORIGIN, clock: Date.now }).catch(
+      (error: { readonly code?: string }) => error,
+    );
+    if ('append' in reopened) await reopened.close().catch(() => undefined);
+    else assert.equal(reopened.code, 'ERR_LEDGER_STORAGE');
     execFileSync('mount', ['-o', 'remount,size=8m', folder]);
     await assertSurvived(folder, vkey, run.told);
   } finally {
