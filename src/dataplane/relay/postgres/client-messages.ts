@@ -164,7 +164,6 @@ export class ClientMessages {
     const undo = core.objects.setPrepared(name, {
       plan,
       planned: plan.statements[0],
-      sqlLevel: false,
       types: parameterTypes,
     });
     core.pipeline.open = true;

@@ -6,8 +6,6 @@ export interface PreparedStatement {
   readonly plan: Plan;
   /** Undefined for an empty query string. */
   readonly planned: PlannedStatement | undefined;
-  /** Made by SQL PREPARE: its text cannot be prepared anew by the gateway. */
-  readonly sqlLevel: boolean;
   /** OIDs of the types that Parse gave its parameters. */
   readonly types?: readonly number[];
 }
@@ -76,7 +74,7 @@ export class SessionObjectTable {
   apply(plan: Plan, planned: PlannedStatement, cursor: Portal | undefined): void {
     for (const { kind, act, name } of planned.statement.objects) {
       if (kind === 'prepared-statement') {
-        if (act === 'create') this.#prepared.set(name, { plan, planned, sqlLevel: true });
+        if (act === 'create') this.#prepared.set(name, { plan, planned });
         else if (act === 'remove') this.#prepared.delete(name);
         else if (act === 'remove-all') this.removeAllPrepared();
       } else if (act === 'create') {
