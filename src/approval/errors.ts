@@ -5,8 +5,10 @@ export type ApprovalErrorCode =
   | 'ERR_APPROVAL_OWN_REQUEST'
   /** The approver is in none of the groups whose consent is asked for. */
   | 'ERR_APPROVAL_NOT_AN_APPROVER'
-  /** This person has decided on this request before. */
+  /** This person, or somebody who acts for the same one, has decided on this request before. */
   | 'ERR_APPROVAL_ALREADY_SPOKEN'
+  /** A service or agent that acts for nobody: there is no human whose consent it would be. */
+  | 'ERR_APPROVAL_NOT_A_PERSON'
   /** The request has left `pending`: it was approved, denied or cancelled. */
   | 'ERR_APPROVAL_NOT_PENDING'
   | 'ERR_APPROVAL_EXPIRED'

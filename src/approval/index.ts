@@ -2,5 +2,6 @@ export { type ApprovalOptions, type Approvals, createApprovals, type OpenApprova
 export { bindingHash, bindingKey, hashBound } from './binding.ts';
 export { canonicalJson } from './canonical.ts';
 export { ApprovalError, type ApprovalErrorCode } from './errors.ts';
-export { type ApprovalSettings, isRequester, quorumMet, type Verdict } from './rules.ts';
+export { hasSpoken, isRequester } from './people.ts';
+export { type ApprovalSettings, quorumMet, type Verdict } from './rules.ts';
 export type { ApprovalEntry, ApprovalFilter, ApprovalPage, ApprovalStore } from './store.ts';

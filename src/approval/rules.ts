@@ -1,6 +1,7 @@
 import type { ApprovalConditions, ApprovalDecision, ApprovalRequest } from '../model/approval.ts';
 import type { Principal } from '../model/principal.ts';
 import { ApprovalError } from './errors.ts';
+import { countHumans, hasHuman, hasSpoken, isRequester } from './people.ts';
 
 export interface ApprovalSettings {
   /** A request nobody answered expires after this. */
@@ -54,10 +55,16 @@ export function withDecision(
       `Request ${request.id} needs consent of ${request.approvers.join(', ')}, and you are in none of these groups. Ask one of their members.`,
     );
   }
-  if (request.decisions.some((decision) => decision.approver === approver.id)) {
+  if (hasSpoken(request, approver)) {
     throw new ApprovalError(
       'ERR_APPROVAL_ALREADY_SPOKEN',
-      `You have decided on request ${request.id} before. The remaining consent must come from other people.`,
+      `You, or somebody who acts for the same person, have decided on request ${request.id} before. The remaining consent must come from other people.`,
+    );
+  }
+  if (verdict.verdict === 'approve' && !hasHuman(approver)) {
+    throw new ApprovalError(
+      'ERR_APPROVAL_NOT_A_PERSON',
+      `Consent to request ${request.id} has to be a person's, and ${approver.id} is a ${approver.kind} that acts for nobody. Ask a member of ${request.approvers.join(', ') || 'the approvers'}.`,
     );
   }
   const reason = assertReason(verdict.reason, settings.reasonMinLength);
@@ -65,6 +72,11 @@ export function withDecision(
   const decision: ApprovalDecision = {
     approver: approver.id,
     approverName: approver.name,
+    person: {
+      subject: approver.subject,
+      kind: approver.kind,
+      ...(approver.onBehalfOf === undefined ? {} : { onBehalfOf: approver.onBehalfOf }),
+    },
     verdict: verdict.verdict,
     reason,
     at: now,
@@ -77,34 +89,11 @@ export function withDecision(
   return { ...next, state: 'approved', grant: grantOf(next, now, settings) };
 }
 
-/** Enough different people, and somebody of each group that is asked for. */
+/** Enough different humans, and somebody of each group that is asked for. */
 export function quorumMet(request: ApprovalRequest): boolean {
-  const people = new Set<string>();
-  const groups = new Set<string>();
-  for (const decision of request.decisions) {
-    if (decision.verdict !== 'approve') continue;
-    people.add(decision.approver);
-    for (const group of decision.groups) groups.add(group);
-  }
-  return people.size >= Math.max(1, request.quorum) && request.approvers.every((group) => groups.has(group));
-}
-
-/**
- * The requester himself, whoever acts for him, and whomever he acts for: to the approval rules they are one person.
- * `onBehalfOf` is a claim of the issuer's making, so it is compared with every name a principal goes by.
- */
-export function isRequester(request: ApprovalRequest, principal: Principal): boolean {
-  const requester = request.binding.requester;
-  if (principal.id === requester) return true;
-  const asking = [requester, request.requesterSubject, request.requesterName, request.onBehalfOf];
-  if (principal.onBehalfOf !== undefined && named(principal.onBehalfOf, asking)) return true;
-  return (
-    request.onBehalfOf !== undefined && named(request.onBehalfOf, [principal.id, principal.subject, principal.name])
-  );
-}
-
-function named(sponsor: string, names: readonly (string | undefined)[]): boolean {
-  return names.some((name) => name !== undefined && name.toLowerCase() === sponsor.toLowerCase());
+  const consents = request.decisions.filter((decision) => decision.verdict === 'approve');
+  const groups = new Set(consents.flatMap((decision) => decision.groups));
+  return countHumans(consents) >= Math.max(1, request.quorum) && request.approvers.every((group) => groups.has(group));
 }
 
 /** @throws ApprovalError `ERR_APPROVAL_EXPIRED`, `ERR_APPROVAL_NOT_PENDING` */

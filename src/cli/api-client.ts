@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { problem } from '../controlplane/contract/index.ts';
+import { isLoopbackHost } from '../model/loopback.ts';
 import { CliError, type CliErrorCode } from './errors.ts';
 
 const ANSWER_WITHIN_MS = 30_000;
@@ -131,7 +132,7 @@ function reasonOf(error: unknown): string {
 /** The gateway refuses tokens that came in clear, but by then somebody on the way has read them. */
 function assertPrivate(server: string): void {
   const { protocol, hostname } = new URL(server);
-  if (protocol === 'https:' || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)) return;
+  if (protocol === 'https:' || isLoopbackHost(hostname)) return;
   throw new CliError(
     'ERR_CLI_USAGE',
     `${server} is another machine, and http would show your credential to everybody on the way`,

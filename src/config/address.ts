@@ -1,4 +1,5 @@
 import type { Address } from '../model/config.ts';
+import { isLoopbackHost } from '../model/loopback.ts';
 
 /** `host:port`, `[::1]:port`, or (with a default port) `host` alone. */
 export const ADDRESS_PATTERN = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/@]+))(?::(\d{1,5}))?$/;
@@ -13,14 +14,10 @@ export function parseAddress(text: string, defaultPort?: number): Address | unde
   return { host, port };
 }
 
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
 /** Whether a socket bound to one of them would be in the way of the other. */
 export function overlap(a: Address, b: Address): boolean {
   // Port 0 asks the system for a free one.
   if (a.port !== b.port || a.port === 0) return false;
   const wild = (host: string): boolean => host === '0.0.0.0' || host === '::' || host === '*';
-  return a.host === b.host || wild(a.host) || wild(b.host) || (isLoopback(a.host) && isLoopback(b.host));
+  return a.host === b.host || wild(a.host) || wild(b.host) || (isLoopbackHost(a.host) && isLoopbackHost(b.host));
 }

@@ -56,6 +56,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     },
     timeZone: document.time_zone ?? 'UTC',
     log: { level: document.log?.level ?? 'info' },
+    metrics: document.metrics ?? 'loopback',
     ledger: { origin: document.ledger?.origin ?? DEFAULT_LEDGER_ORIGIN },
   };
 }

@@ -1,4 +1,4 @@
-export { isLoopback, parseAddress } from './address.ts';
+export { parseAddress } from './address.ts';
 export { ConfigError, type ConfigErrorCode } from './errors.ts';
 export { type InitOptions, initFolder } from './init.ts';
 export { configJsonSchema } from './json-schema.ts';

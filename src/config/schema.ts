@@ -287,6 +287,10 @@ export const configDocument = z
       })
       .optional()
       .meta({ description: 'The gateway’s own log' }),
+    metrics: z.enum(['loopback', 'token']).optional().meta({
+      description:
+        'Who may read /metrics: loopback (this machine without a login, others with a token; the default) or token (everybody with a token)',
+    }),
     ledger: z
       .strictObject({
         origin: z

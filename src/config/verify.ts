@@ -2,7 +2,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
 import type { GatewayConfig, IssuerConfig } from '../model/config.ts';
-import { isLoopback, overlap } from './address.ts';
+import { isLoopbackHost } from '../model/loopback.ts';
+import { overlap } from './address.ts';
 import type { Report } from './build.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -39,12 +40,12 @@ function verifyListeners(config: GatewayConfig, report: Report): void {
         help,
       );
     }
-    if (config.tls === undefined && !isLoopback(postgres.host)) {
+    if (config.tls === undefined && !isLoopbackHost(postgres.host)) {
       const message = 'clients reach this listener over the network without TLS, so tokens will be refused there';
       report(['listeners', 'postgres'], 'warning', message, 'Add tls: { cert: …, key: … }.');
     }
   }
-  if (config.tls === undefined && !isLoopback(control.host)) {
+  if (config.tls === undefined && !isLoopbackHost(control.host)) {
     const message = 'the control API would be reached over the network without TLS, so tokens will be refused there';
     report(['listeners', 'control'], 'warning', message, 'Add tls: { cert: …, key: … }, or listen on 127.0.0.1.');
   }
@@ -58,7 +59,7 @@ function verifyIssuers(issuers: readonly IssuerConfig[], report: Report): void {
     if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
       const help = 'Write it exactly as in the iss claim of its tokens, e.g. https://idp.example.';
       report(at, 'error', `the issuer ${JSON.stringify(issuer.issuer)} is not an https URL`, help);
-    } else if (url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) {
+    } else if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
       const help = 'Use https; http is accepted only for an issuer on this machine.';
       report(at, 'error', 'keys fetched over http could be anybody’s', help);
     } else if (url.search !== '' || url.hash !== '' || url.username !== '') {
@@ -204,7 +205,7 @@ async function verifyConnection(
   if (connection === undefined) return;
   const at = ['connections', name];
   const { tls, ca, address } = connection;
-  if ((tls === 'disable' || tls === 'require') && !isLoopback(address.host)) {
+  if ((tls === 'disable' || tls === 'require') && !isLoopbackHost(address.host)) {
     const what = tls === 'disable' ? 'in the clear' : 'without checking who answers';
     const message = `${name} is reached over the network ${what}`;
     report([...at, 'tls'], 'warning', message, 'Use tls: verify-full, with ca: when the authority is your own.');
@@ -216,7 +217,7 @@ async function verifyConnection(
     }
   }
   const own = config.listeners.postgres;
-  if (own !== undefined && isLoopback(address.host) && overlap(own, address)) {
+  if (own !== undefined && isLoopbackHost(address.host) && overlap(own, address)) {
     const message = `${name} leads back to this gateway’s own listener`;
     report([...at, 'address'], 'error', message, 'Write the address of the database itself.');
   }

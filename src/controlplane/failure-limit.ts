@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { isLoopbackAddress } from '../model/loopback.ts';
 
 const WINDOW_MS = 60_000;
 const ALLOWED = 60;
@@ -42,7 +43,7 @@ export class FailureLimit {
 }
 
 function allowedFor(address: string): number {
-  return address === '::1' || address.startsWith('127.') ? ALLOWED_LOCALLY : ALLOWED;
+  return isLoopbackAddress(address) ? ALLOWED_LOCALLY : ALLOWED;
 }
 
 function networkOf(address: string): string {

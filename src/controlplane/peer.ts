@@ -1,10 +1,6 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
+import { isLoopbackAddress, isLoopbackHost } from '../model/loopback.ts';
 
 /** Headers by which a proxy says that somebody else is behind it. */
 const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
@@ -18,12 +14,12 @@ export function peerAddress(request: FastifyRequest): string {
 /** The caller is on this machine, and is not a proxy speaking for somebody who is not. */
 export function isLocal(request: FastifyRequest): boolean {
   if (FORWARDING.some((name) => request.headers[name] !== undefined)) return false;
-  return isLoopback(peerAddress(request));
+  return isLoopbackAddress(peerAddress(request));
 }
 
-export function isLoopback(address: string): boolean {
-  const bare = address.startsWith('::ffff:') ? address.slice(7) : address;
-  return isIP(bare) !== 0 && loopback.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
+/** Local, and no web page of somebody else's: one whose name was made to point here (DNS rebinding) still says that name. */
+export function isLocalProgram(request: FastifyRequest): boolean {
+  return isLoopbackHost(request.hostname) && isLocal(request);
 }
 
 /** Nobody on the way could read the request: TLS ends here, or it never left the machine. */

@@ -192,6 +192,8 @@ export interface ControlPlaneOptions {
   readonly maxCredentialSeconds?: number;
   /** Session credentials may live on when the token they were made of has expired. Off when absent. */
   readonly credentialsOutliveTokens?: boolean;
+  /** Whether this machine may read metrics without a login; yes when absent. */
+  readonly openMetrics?: () => boolean;
   /** PEM. Without it, tokens are accepted from loopback only. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
 }

@@ -14,6 +14,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
+import { isLoopbackAddress } from '../model/loopback.ts';
 import { type Access, createGate, type Gate } from './access.ts';
 import { answerOf, problemOf } from './answers.ts';
 import { authenticate } from './authenticate.ts';
@@ -21,7 +22,7 @@ import { limitConnections } from './connection-limit.ts';
 import { paths } from './contract/index.ts';
 import { ControlError } from './errors.ts';
 import { FailureLimit } from './failure-limit.ts';
-import { isLocal, isLoopback, peerAddress } from './peer.ts';
+import { isLocalProgram, peerAddress } from './peer.ts';
 import type { ControlPlaneOptions } from './ports.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
@@ -85,7 +86,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       : fastify({ ...common, https: { ...http, ...options.tls, handshakeTimeout: 10_000, minVersion: 'TLSv1.2' } });
   const server = app.withTypeProvider<ZodTypeProvider>() as unknown as Server;
   server.server.maxConnections = CONNECTIONS;
-  limitConnections(server.server, (address) => (isLoopback(address) ? CONNECTIONS : CONNECTIONS_PER_ADDRESS));
+  limitConnections(server.server, (address) => (isLoopbackAddress(address) ? CONNECTIONS : CONNECTIONS_PER_ADDRESS));
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.decorateRequest('principal', undefined);
@@ -113,7 +114,11 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
     });
     const access = request.routeOptions.config.access;
     // No declaration here means no route: the not-found answer tells nobody anything.
-    if (access === undefined || access.kind === 'public' || (access.kind === 'local-or' && isLocal(request))) {
+    if (
+      access === undefined ||
+      access.kind === 'public' ||
+      (access.kind === 'local-or' && isLocalProgram(request) && (options.openMetrics?.() ?? true))
+    ) {
       request.cleared = true;
       return;
     }

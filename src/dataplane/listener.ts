@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { LedgerError } from '../ledger/index.ts';
 import type { Address } from '../model/config.ts';
+import { isLoopbackAddress } from '../model/loopback.ts';
 import type { Refusal, RefusalCode } from '../model/refusal.ts';
 import {
   encodeRefusal,
@@ -212,7 +213,7 @@ export class PostgresListener {
             ),
           );
         case 'startup':
-          return { channel, startup: message, tls: encrypted, loopback: isLoopback(peer.address), ...peer };
+          return { channel, startup: message, tls: encrypted, loopback: isLoopbackAddress(peer.address), ...peer };
         default:
           return unreachable(message);
       }
@@ -273,10 +274,6 @@ function closeSoon(socket: Socket): void {
   patience.unref();
   socket.once('close', () => clearTimeout(patience));
   socket.destroySoon();
-}
-
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }
 
 function unreachable(value: never): never {

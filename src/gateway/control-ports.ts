@@ -31,6 +31,7 @@ type Ports = Pick<
   | 'labels'
   | 'health'
   | 'policyStatus'
+  | 'openMetrics'
 >;
 
 /** What the control plane asks for, made of what this node has. */
@@ -87,6 +88,7 @@ export function controlPorts(parts: PortParts): Ports {
       },
     },
     health: { ledger: () => parts.ledger.status.failed === undefined },
+    openMetrics: () => current().loaded.config.metrics === 'loopback',
     policyStatus: () => ({ loadedAt: current().loadedAt }),
   };
 }

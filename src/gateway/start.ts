@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { createApprovals } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
@@ -15,6 +16,7 @@ import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/i
 import { controlPorts } from './control-ports.ts';
 import { ConfigRefused, type Current, readCurrent } from './current.ts';
 import { initState, isNewState, statePaths } from './state.ts';
+import { lostProtection } from './weaker.ts';
 
 export interface StartOptions {
   /** Where log lines go; standard error by default. */
@@ -26,12 +28,14 @@ export interface StartOptions {
 
 export interface RunningGateway {
   readonly addresses: { readonly postgres: Address | undefined; readonly control: Address };
-  /** Reads the folder again; a bad version is refused and the old one stays. Gives what is wrong, nothing when all is well. */
+  /** Reads the folder again, now and once; a bad version is refused and the old one stays. Gives what is wrong, nothing when all is well. */
   reload(): Promise<readonly string[]>;
   /** Stops accepting, lets transactions end, writes the last checkpoint. */
   close(): Promise<void>;
 }
 
+/** A version that protects less and was not asked for has to stand unchanged this long: it may be a file that is still being written. */
+const SETTLE_MS = 2_000;
 const HEARTBEAT_MS = 60_000;
 const CLOCKWORK_MS = 1_000;
 /** Expired session credentials are kept this long, so that a refusal can say what was wrong. */
@@ -195,11 +199,25 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       .catch((error: unknown) => log.error({ error }, 'the ledger cannot be written'));
   }, HEARTBEAT_MS);
 
-  const reload = async (): Promise<readonly string[]> => {
+  const stopped = new AbortController();
+  /** A file cut in the middle of being written can be a valid one without its last labels or policies. */
+  const settled = async (): Promise<Current> => {
+    for (let next = await readCurrent(folder, clock, current); ; ) {
+      const lost = next.loaded.version === current.loaded.version ? [] : lostProtection(next, current);
+      if (lost.length === 0) return next;
+      log.warn({ lost: lost.slice(0, 20) }, 'the new configuration protects less; it is read again before it counts');
+      await sleep(SETTLE_MS, undefined, { signal: stopped.signal });
+      const again = await readCurrent(folder, clock, current);
+      if (again.loaded.version === next.loaded.version) return again;
+      next = again;
+    }
+  };
+  const adopt = async (read: () => Promise<Current>): Promise<readonly string[]> => {
     let next: Current;
     try {
-      next = await readCurrent(folder, clock, current);
+      next = await read();
     } catch (error) {
+      if (stopped.signal.aborted) return [];
       const problems = error instanceof ConfigRefused ? error.problems.map(formatProblem) : [String(error)];
       log.error({ problems }, 'the new configuration is refused; the old one stays in force');
       await ledger.append({
@@ -231,13 +249,14 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     log.info(change, 'the configuration was reloaded');
     return [];
   };
+  const reload = () => adopt(() => readCurrent(folder, clock, current));
   const { policies, labels, state } = config();
   const watch =
     options.watch === false
       ? undefined
       : watchConfig(
           folder,
-          async () => void (await reload()),
+          async () => void (await adopt(settled)),
           (error) => log.error({ error }, 'the configuration cannot be watched'),
           {
             also: [policies, labels, ...certificateFolder(config())],
@@ -252,6 +271,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     clearInterval(clockwork);
     clearInterval(heartbeat);
     watch?.close();
+    stopped.abort();
     await dataPlane.drain(config().limits.drainSeconds);
     await controlPlane.close();
     await worlds.close();

@@ -1,4 +1,5 @@
 import type { JSONWebKeySet } from 'jose';
+import { isLoopbackHost } from '../model/loopback.ts';
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -21,7 +22,7 @@ export async function discoverKeys(issuer: string, fetch: Fetch): Promise<JSONWe
 async function getJson(address: string, fetch: Fetch): Promise<Readonly<Record<string, unknown>>> {
   const url = URL.parse(address);
   if (url === null) throw new Error(`${JSON.stringify(address)} is no URL`);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackName(url.hostname))) {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw new Error(`${url.origin} is not https`);
   }
   let response: Response;
@@ -51,9 +52,4 @@ async function getJson(address: string, fetch: Fetch): Promise<Readonly<Record<s
   }
   if (typeof value !== 'object' || value === null) throw new Error(`${url.origin}${url.pathname} sent no JSON object`);
   return value as Readonly<Record<string, unknown>>;
-}
-
-/** As `URL.hostname` writes them. */
-export function isLoopbackName(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }

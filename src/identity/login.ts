@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client';
-import { isLoopbackName } from './discovery.ts';
+import { isLoopbackHost } from '../model/loopback.ts';
 import { IdentityError } from './errors.ts';
 import { receiveRedirect } from './loopback-redirect.ts';
 import { readToken } from './token-shape.ts';
@@ -141,7 +141,7 @@ export function tokenForAudience(tokens: LoginTokens, audience: readonly string[
 async function configurationFor(target: LoginTarget): Promise<oidc.Configuration> {
   const server = new URL(target.issuer);
   const insecure = server.protocol === 'http:';
-  if (insecure && !isLoopbackName(server.hostname)) {
+  if (insecure && !isLoopbackHost(server.hostname)) {
     throw new IdentityError('ERR_IDENTITY_LOGIN_FAILED', `${server.origin} is not https`);
   }
   const authentication = target.clientSecret === undefined ? oidc.None() : oidc.ClientSecretBasic(target.clientSecret);

@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.ts';
+import type { PrincipalKind } from './principal.ts';
 
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'exhausted';
 
@@ -26,6 +27,8 @@ export interface ApprovalBinding extends JsonObject {
 export interface ApprovalDecision {
   readonly approver: string;
   readonly approverName: string;
+  /** The human behind the approver, so that a quorum counts people. Absent in decisions that older versions kept: nobody knows. */
+  readonly person?: { readonly subject: string; readonly kind: PrincipalKind; readonly onBehalfOf?: string };
   readonly verdict: 'approve' | 'deny';
   readonly reason: string;
   readonly at: number;

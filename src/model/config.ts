@@ -77,6 +77,8 @@ export interface GatewayConfig {
   /** IANA name for context.hour and context.weekday. */
   readonly timeZone: string;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
+  /** Who may read `/metrics`: this machine without a login, or nobody without one. */
+  readonly metrics: 'loopback' | 'token';
   /** Origin of this node's ledger, e.g. `gatehouse.example/ledger/1`. */
   readonly ledger: { readonly origin: string };
 }

@@ -1,5 +1,6 @@
 /** Rules and databases change under live sessions: what is hidden stays hidden, from the next statement on. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after, afterEach, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -149,6 +150,33 @@ test('a changed file is noticed by itself', async () => {
     await sleep(25);
   }
   assert.match(said, /Noticed/);
+});
+
+test('a label file cut in the middle of being written unmasks nobody, and a real removal counts a little later', async () => {
+  const client = await house.connect(analyst);
+  const file = join(house.folder, 'labels', 'shop.yaml');
+  const lines = LABELS.split('\n');
+  // In place and with a pause, as a slow copy writes: every beginning of it up to a line's end is a valid label file.
+  for (const until of [0, 1, 2, lines.length]) {
+    await writeFile(file, lines.slice(0, until).join('\n'));
+    for (let turn = 0; turn < 8; turn++) {
+      assertMasked(await shown(client, 'SELECT * FROM shop.customers LIMIT 3'));
+      assert.match(await shown(client, 'SELECT name FROM shop.employees'), /error 42501/);
+      await sleep(100);
+    }
+  }
+  await sleep(3_000);
+  assertMasked(await shown(client, 'SELECT * FROM shop.customers LIMIT 3'));
+
+  await replaceFile(file, LABELS.replace(', phone: [pii.contact.phone]', ''));
+  let phone = '';
+  const started = Date.now();
+  while (Date.now() - started < 10_000 && !/[0-9]/.test(phone)) {
+    phone = await shown(client, 'SELECT phone FROM shop.customers ORDER BY id LIMIT 1');
+    await sleep(50);
+  }
+  assert.match(phone, /[0-9]/);
+  assert.ok(Date.now() - started >= 2_000);
 });
 
 test('a hidden column renamed a moment before the query stays hidden', async () => {

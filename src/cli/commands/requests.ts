@@ -144,7 +144,7 @@ function requestText(each: Request): string {
   ]);
   const decisions = each.decisions.map(
     ({ verdict, approver, at, reason }) =>
-      `${verdict === 'approve' ? 'approved' : 'denied'} by ${approver.name} at ${moment(at)}: ${printable(reason)}`,
+      `${verdict === 'approve' ? 'approved' : 'denied'} by ${approver.name}${approver.onBehalfOf === undefined ? '' : ` on behalf of ${approver.onBehalfOf}`} at ${moment(at)}: ${printable(reason)}`,
   );
   return [head, printable(each.statement), ...decisions].join('\n\n');
 }

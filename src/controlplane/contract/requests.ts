@@ -31,7 +31,7 @@ export const request = z
     expiresAt: timestamp,
     decisions: z.array(
       z.object({
-        approver: z.object({ id: z.string(), name: z.string() }),
+        approver: z.object({ id: z.string(), name: z.string(), onBehalfOf: z.string().optional() }),
         verdict: z.enum(['approve', 'deny']),
         reason: z.string(),
         at: timestamp,

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { ApprovalError, isRequester } from '../../approval/index.ts';
+import { ApprovalError, hasSpoken, isRequester } from '../../approval/index.ts';
 import type { ResourceRef } from '../../model/access.ts';
 import type { ApprovalRequest } from '../../model/approval.ts';
 import { callerOf } from '../access.ts';
@@ -72,7 +72,7 @@ export function requestRoutes(server: Server, room: Room): void {
       clock() < one.expiresAt &&
       !isRequester(one, caller) &&
       (one.approvers.length === 0 || one.approvers.some((group) => caller.groups.includes(group))) &&
-      !one.decisions.some((decision) => decision.approver === caller.id) &&
+      !hasSpoken(one, caller) &&
       gate.may(request, 'approve', resourceOf(one));
     return { ...describe(one), mine: isMine(request, one), mayDecide };
   }
@@ -220,7 +220,11 @@ function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide'> {
     createdAt: isoTime(one.createdAt),
     expiresAt: isoTime(one.expiresAt),
     decisions: one.decisions.map((decision) => ({
-      approver: { id: decision.approver, name: decision.approverName },
+      approver: {
+        id: decision.approver,
+        name: decision.approverName,
+        ...optional('onBehalfOf', decision.person?.onBehalfOf),
+      },
       verdict: decision.verdict,
       reason: decision.reason,
       at: isoTime(decision.at),

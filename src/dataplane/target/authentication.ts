@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { isLoopbackAddress } from '../../model/loopback.ts';
 import {
   type AuthenticationMessage,
   frontend,
@@ -141,6 +142,5 @@ export class Authentication {
 /** Judged by the address that was really reached, not by the name that was asked for; a Unix socket has none. */
 function isLocal(socket: Socket, host: string): boolean {
   if (host.startsWith('/')) return true;
-  const address = socket.remoteAddress ?? '';
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+  return isLoopbackAddress(socket.remoteAddress ?? '');
 }

@@ -29,6 +29,21 @@ test('not ready while a check says no, fails or does not answer; alive all the s
   assert.equal((await call('GET', paths.health())).status, 200);
 });
 
+test('metrics need no login from this machine, unless the configuration says so, and never for a web page', async (t) => {
+  let open = true;
+  const { call } = await controlBench(t, { openMetrics: () => open });
+  const as = async (headers: Record<string, string>, more: { token?: string; from?: string } = {}) =>
+    (await call('GET', paths.metrics(), { headers, ...more })).status;
+  assert.equal(await as({ host: 'localhost:6400' }), 200);
+  assert.equal(await as({ host: '127.0.0.1:6400' }), 200);
+  assert.equal(await as({ host: 'rebound.example:6400' }), 401, 'a name that was made to point here');
+  assert.equal(await as({ host: 'localhost', 'x-forwarded-for': '10.0.0.1' }), 401, 'a proxy');
+  assert.equal(await as({ host: 'localhost' }, { from: '10.0.0.1' }), 401, 'another machine');
+  open = false;
+  assert.equal(await as({ host: 'localhost' }), 401);
+  assert.equal(await as({ host: 'localhost' }, { token: await token('aud', { groups: ['auditors'] }) }), 200);
+});
+
 test('metrics are counted under the house’s prefix, and by route rather than by path', async (t) => {
   const { call, options } = await controlBench(t);
   options.metrics.count('statements_total', { decision: 'forward' }, 2);
