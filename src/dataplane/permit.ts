@@ -1,4 +1,4 @@
-import type { Recorded } from '../model/record.ts';
+import type { RecordQueue } from '../model/record.ts';
 
 const minted = Symbol('ForwardPermit'); // not exported: no other file can make one
 
@@ -17,16 +17,16 @@ export function permitHousekeeping(bytes: Buffer): ForwardPermit {
 }
 
 /**
- * For reads: the record is in the ledger's queue, in order. The answer is held back by the relay until the record is durable
- * (DESIGN promise 2), so forwarding need not wait.
+ * For reads: `record` is the index that the ledger gave the statement's record, so it stands in the ledger's queue, in order. The
+ * answer is held back by the relay until the record is durable (DESIGN promise 2), so forwarding need not wait.
  */
-export function permitRecordedRead(bytes: Buffer, record: Promise<Recorded>): ForwardPermit {
-  void record.catch(() => undefined); // the relay's gate reports the failure; here it must only not be unhandled
+export function permitRecordedRead(bytes: Buffer, _record: number): ForwardPermit {
   return { [minted]: true, bytes };
 }
 
 /** For whatever may change the target: resolves only when the record is on stable storage, rejects when it cannot be. */
-export async function permitRecordedChange(bytes: Buffer, record: Promise<Recorded>): Promise<ForwardPermit> {
-  await record;
-  return { [minted]: true, bytes };
+export function permitRecordedChange(bytes: Buffer, record: number, sink: RecordQueue): Promise<ForwardPermit> {
+  return new Promise((resolve, reject) => {
+    sink.whenDurable(record, { durable: () => resolve({ [minted]: true, bytes }), lost: reject });
+  });
 }

@@ -20,6 +20,8 @@ export interface PlannedStatement {
   readonly countsRows: boolean;
   /** Fields of its records that never change between executions. */
   readonly clear: JsonObject;
+  /** The same and what a record of its being forwarded by these policies says besides; the same object again for the same policies. */
+  forwardedAs(policies: readonly string[]): JsonObject;
   /** Commitments shared by all executions in this session. */
   readonly hidden: readonly Disclosure[];
 }

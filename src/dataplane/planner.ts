@@ -112,6 +112,7 @@ export class Planner {
     }
     if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
+    const clear = clearFields(statement, sorted.labels, masked, policy.version, world.version);
     return {
       statement,
       questions,
@@ -120,7 +121,8 @@ export class Planner {
       labels: sorted.labels,
       masked,
       countsRows: statement.returnsRows && userRelations && !NOT_COUNTED.has(statement.verb),
-      clear: clearFields(statement, sorted.labels, masked, policy.version, world.version),
+      clear,
+      forwardedAs: forwardedClear(clear),
       hidden: this.#commitments(statement, sorted.tables),
     };
   }
@@ -195,6 +197,15 @@ function clearFields(
     policy: policyVersion,
     verb: statement.verb,
     world: worldVersion,
+  };
+}
+
+/** Decisions of one statement come from few sets of policies: the last one is nearly always the next one. */
+function forwardedClear(clear: JsonObject): (policies: readonly string[]) => JsonObject {
+  let last: { readonly policies: readonly string[]; readonly clear: JsonObject } | undefined;
+  return (policies) => {
+    if (last?.policies !== policies) last = { policies, clear: { ...clear, decision: 'forward', policies } };
+    return last.clear;
   };
 }
 

@@ -2,7 +2,7 @@ import type { AccessContext, AccessRequest, Decision } from '../model/access.ts'
 import type { ApprovalBinding, ApprovalRequest } from '../model/approval.ts';
 import type { ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
-import type { RecordSink } from '../model/record.ts';
+import type { RecordQueue } from '../model/record.ts';
 import type { AccessQuestion } from '../model/statement.ts';
 import type { RowMeter } from './row-meter.ts';
 import type { Tally } from './tally.ts';
@@ -83,7 +83,7 @@ export interface Services {
   readonly worlds: Worlds;
   readonly approvals: ApprovalPort;
   readonly rows: RowMeter;
-  readonly sink: RecordSink;
+  readonly sink: RecordQueue;
   readonly metrics: MetricsPort;
   /** For counts on the hot path. */
   readonly tally: Tally;

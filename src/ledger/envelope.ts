@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '../model/json.ts';
-import type { AuditRecord, Disclosure } from '../model/record.ts';
+import type { AuditRecord } from '../model/record.ts';
 import { LedgerError } from './errors.ts';
 import { canonicalInteger, canonicalJson, canonicalString, VerifyError } from './verify/index.ts';
 
@@ -21,13 +21,17 @@ interface Shape {
   readonly parts: readonly Part[];
 }
 
+/** No members. One object, so that what is remembered for it is found again. */
+const NO_CLEAR: JsonObject = {};
+
 /**
  * Writes entries as canonical JSON (RFC 8785) of the envelope of version 1, without sorting anything per record: records of
  * one kind have the same members, so where each stands is worked out once.
  */
 export class EnvelopeWriter {
   readonly #origin: string;
-  readonly #shapes = new Map<string, Shape>();
+  /** By the shared members, whose values are part of the literal text. */
+  readonly #shapes = new WeakMap<JsonObject, Map<string, Shape>>();
   readonly #words = new Map<string, string>();
   #millisecond = Number.NaN;
   #timestamp = '';
@@ -37,20 +41,20 @@ export class EnvelopeWriter {
   }
 
   /**
-   * @param hidden of the record, each digest once.
+   * @param digests value of `_sd`; empty when nothing is concealed.
    * @param time milliseconds since the epoch, as the log's order admits it; `lag` says by how many the caller's clock was behind that.
    * @throws LedgerError `ERR_LEDGER_RECORD` for what canonical JSON cannot carry or a member that is not the caller's.
    */
-  write(record: AuditRecord, hidden: readonly Disclosure[], seq: number, time: number, lag: number): string {
-    const clear = record.clear ?? {};
+  write(record: AuditRecord, digests: string, seq: number, time: number, lag: number): string {
+    const clear = record.clear ?? NO_CLEAR;
     try {
       let text = '';
-      for (const { literal, value } of this.#shape(record, clear, hidden.length > 0, lag !== 0)) {
+      for (const { literal, value } of this.#shape(record, clear, digests !== '', lag !== 0)) {
         text += literal;
         if (typeof value === 'object') text += this.#value(clear[value.member]);
         else if (value === 'seq') text += seq;
         else if (value === 'time') text += this.#time(time);
-        else if (value === 'sd') text += digests(hidden);
+        else if (value === 'sd') text += digests;
         else if (value === 'session') text += this.#string(record.session ?? '');
         else if (value === 'lag') text += canonicalInteger(lag);
       }
@@ -66,20 +70,34 @@ export class EnvelopeWriter {
   }
 
   #shape(record: AuditRecord, clear: JsonObject, concealed: boolean, late: boolean): readonly Part[] {
+    const shared = record.sharedClear ?? NO_CLEAR;
+    let shapes = this.#shapes.get(shared);
+    if (shapes === undefined) {
+      shapes = new Map();
+      this.#shapes.set(shared, shapes);
+    }
     const names = Object.keys(clear);
     const session = record.session !== undefined;
     // Names with a line feed are never admitted, so two shapes of equal length cannot share a key.
     const key = `${record.kind}\n${session ? 's' : ''}${concealed ? 'c' : ''}${late ? 'l' : ''}\n${names.join('\n')}`;
-    const known = this.#shapes.get(key);
+    const known = shapes.get(key);
     if (known !== undefined && known.members === names.length) return known.parts;
-    const parts = this.#plan(record.kind, names, session, concealed, late);
-    if (this.#shapes.size >= MOST_SHAPES) this.#shapes.clear();
-    this.#shapes.set(key, { members: names.length, parts });
+    const parts = this.#plan(record.kind, shared, names, session, concealed, late);
+    if (shapes.size >= MOST_SHAPES) shapes.clear();
+    shapes.set(key, { members: names.length, parts });
     return parts;
   }
 
-  #plan(kind: string, names: readonly string[], session: boolean, concealed: boolean, late: boolean): Part[] {
-    for (const name of names) {
+  #plan(
+    kind: string,
+    shared: JsonObject,
+    names: readonly string[],
+    session: boolean,
+    concealed: boolean,
+    late: boolean,
+  ): Part[] {
+    const common = Object.keys(shared);
+    for (const name of [...common, ...names]) {
       if (OWN.has(name) || !/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
         throw new LedgerError('ERR_LEDGER_RECORD', `A record of kind ${kind} may not have a clear member "${name}".`);
       }
@@ -94,7 +112,8 @@ export class EnvelopeWriter {
     if (concealed) members.set('_sd', 'sd').set('_sd_alg', '"sha-256"');
     if (session) members.set('ses', 'session');
     if (late) members.set('lag', 'lag');
-    for (const name of names) members.set(name, { member: name });
+    for (const name of common) members.set(name, this.#value(shared[name]));
+    for (const name of names) members.set(name, { member: name }); // of two, the record's own
     const parts: Part[] = [];
     let literal = '{';
     for (const name of [...members.keys()].sort()) {
@@ -144,10 +163,4 @@ const CHANGING: ReadonlySet<unknown> = new Set(['sd', 'seq', 'session', 'time', 
 
 function isChanging(value: string | Part['value']): value is Part['value'] {
   return typeof value === 'object' || CHANGING.has(value);
-}
-
-function digests(hidden: readonly Disclosure[]): string {
-  if (hidden.length === 1) return `["${hidden[0]?.digest}"]`;
-  const sorted = hidden.map(({ digest }) => digest).sort();
-  return `["${sorted.join('","')}"]`;
 }

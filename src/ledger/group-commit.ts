@@ -1,4 +1,4 @@
-import type { Recorded } from '../model/record.ts';
+import type { DurableWaiter } from '../model/record.ts';
 import { LedgerError } from './errors.ts';
 import type { WriteAheadSegment } from './storage.ts';
 import { type Batch, BatchBuilder } from './write-ahead.ts';
@@ -6,10 +6,9 @@ import { type Batch, BatchBuilder } from './write-ahead.ts';
 /** Bytes that may wait for the disk before further records are refused. */
 const MOST_WAITING = 256 << 20;
 
-interface Waiter {
+interface Waiting {
   readonly index: number;
-  readonly resolve: (recorded: Recorded) => void;
-  readonly reject: (error: LedgerError) => void;
+  readonly waiter: DurableWaiter;
 }
 
 /**
@@ -19,7 +18,8 @@ interface Waiter {
 export class GroupCommit {
   #segment: WriteAheadSegment;
   #builder = new BatchBuilder();
-  #waiters: Waiter[] = [];
+  /** By index. */
+  #waiting: Waiting[] = [];
   #writing = false;
   #scheduled = false;
   #failure: LedgerError | undefined;
@@ -75,7 +75,7 @@ export class GroupCommit {
   }
 
   /** Takes an entry whose `seq` is `next`. @throws LedgerError `ERR_LEDGER_TOO_LARGE`, `ERR_LEDGER_OVERLOADED`; the number is not used then. */
-  append(entry: string, disclosures: string): Promise<Recorded> {
+  append(entry: string, disclosures: string): number {
     if (this.#builder.length > MOST_WAITING) {
       throw new LedgerError(
         'ERR_LEDGER_OVERLOADED',
@@ -85,19 +85,34 @@ export class GroupCommit {
     const index = this.#next;
     this.#builder.add(index, entry, disclosures);
     this.#next += 1;
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ index, resolve, reject });
-      this.#schedule();
-    });
+    this.#schedule();
+    return index;
   }
 
-  /** Rejects everything that waits and everything to come. */
+  /** The waiter is never called before this returns. */
+  whenDurable(index: number, waiter: DurableWaiter): void {
+    const failure = this.#failure;
+    if (failure !== undefined) {
+      queueMicrotask(() => waiter.lost(failure));
+      return;
+    }
+    if (index < this.#durable) {
+      queueMicrotask(() => waiter.durable());
+      return;
+    }
+    let at = this.#waiting.length;
+    while (at > 0 && (this.#waiting[at - 1] as Waiting).index > index) at -= 1;
+    if (at === this.#waiting.length) this.#waiting.push({ index, waiter });
+    else this.#waiting.splice(at, 0, { index, waiter });
+  }
+
+  /** Tells everybody who waits that it is lost, and everything to come. */
   fail(error: LedgerError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const { reject } of waiters) reject(error);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { waiter } of waiting) waiter.lost(error);
     this.#takeover?.failed(error);
     this.#takeover = undefined;
     for (const { reject } of this.#reached) reject(error);
@@ -153,40 +168,44 @@ export class GroupCommit {
       return;
     }
     const batch = this.#builder.take();
-    const waiters = this.#waiters;
-    this.#waiters = [];
     this.#writing = true;
     this.#segment.append(batch.bytes).then(
       () => {
         this.#writing = false;
-        this.#written(batch, waiters);
+        this.#written(batch);
       },
       (error: unknown) => {
         this.#writing = false;
-        // These waiters first, in order; then all that came later. A checkpoint may have failed before.
-        const failure = this.#failure ?? unavailable('A record could not be written', error);
-        for (const { reject } of waiters) reject(failure);
-        this.fail(failure);
+        // A checkpoint may have failed before.
+        this.fail(this.#failure ?? unavailable('A record could not be written', error));
         this.#settle();
       },
     );
   }
 
-  #written(batch: Batch, waiters: readonly Waiter[]): void {
+  #written(batch: Batch): void {
     if (this.#failure !== undefined) {
       // The checkpoint failed meanwhile. The entries are stored, but nobody may rely on a ledger that has stopped.
-      for (const { reject } of waiters) reject(this.#failure);
       this.#settle();
       return;
     }
     this.#durable = batch.first + batch.count;
     this.#batches.push(batch);
-    for (const { index, resolve } of waiters) resolve({ index });
+    if (this.#takeover !== undefined) this.#takeOver();
+    // The disk goes on with what has come meanwhile, before anybody uses what it did.
+    if (this.#builder.count > 0 && !this.#scheduled) this.#write();
+    this.#tell();
     if (this.#reached.length > 0) this.#reach();
     this.#onDurable(this.#durable);
-    if (this.#takeover !== undefined) this.#takeOver();
-    if (this.#builder.count > 0) this.#schedule();
     this.#settle();
+  }
+
+  #tell(): void {
+    const waiting = this.#waiting;
+    let told = 0;
+    while (told < waiting.length && (waiting[told] as Waiting).index < this.#durable) told += 1;
+    this.#waiting = told === waiting.length ? [] : waiting.slice(told);
+    for (let at = 0; at < told; at += 1) (waiting[at] as Waiting).waiter.durable();
   }
 
   #takeOver(): void {

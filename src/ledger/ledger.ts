@@ -1,5 +1,6 @@
 import type { JsonValue } from '../model/json.ts';
-import type { AuditRecord, Disclosure, Recorded, RecordSink } from '../model/record.ts';
+import type { AuditRecord, Disclosure, DurableWaiter, Recorded, RecordQueue } from '../model/record.ts';
+import { Commitments } from './commitments.ts';
 import { conceal } from './conceal.ts';
 import { EnvelopeWriter } from './envelope.ts';
 import { LedgerError } from './errors.ts';
@@ -46,10 +47,11 @@ export interface LedgerParts {
 }
 
 /** The only writer of one log. Made by openLedger. */
-export class Ledger implements RecordSink {
+export class Ledger implements RecordQueue {
   readonly #parts: LedgerParts;
   readonly #envelopes: EnvelopeWriter;
   readonly #commit: GroupCommit;
+  readonly #commitments = new Commitments();
   readonly #listeners = new Set<(durable: number) => void>();
   #lastTime: number;
   #segmentNumber: number;
@@ -108,24 +110,31 @@ export class Ledger implements RecordSink {
    */
   append(record: AuditRecord): Promise<Recorded> {
     try {
-      return this.#append(record);
+      const index = this.enqueue(record);
+      return new Promise((resolve, reject) =>
+        this.#commit.whenDurable(index, { durable: () => resolve({ index }), lost: reject }),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #append(record: AuditRecord): Promise<Recorded> {
+  enqueue(record: AuditRecord): number {
     if (this.#commit.failure !== undefined) throw this.#commit.failure;
     if (this.#closed !== undefined)
       throw new LedgerError('ERR_LEDGER_CLOSED', 'The ledger is closed: the gateway is shutting down.');
-    const hidden = withoutTwins(record.hidden ?? []);
     const seq = this.#commit.next;
     // A clock that was set back must not make a log that no verifier accepts; how far it was behind is said.
     const time = record.time < this.#lastTime - DEFAULT_DRIFT_MS ? this.#lastTime : record.time;
-    const entry = this.#envelopes.write(record, hidden, seq, time, time - record.time);
-    const recorded = this.#commit.append(entry, disclosureLine(seq, hidden));
+    const commitments = this.#commitments.of(record);
+    const entry = this.#envelopes.write(record, commitments.digests, seq, time, time - record.time);
+    this.#commit.append(entry, commitments.encoded === '' ? '' : `{"d":[${commitments.encoded}],"seq":${seq}}\n`);
     if (time > this.#lastTime) this.#lastTime = time;
-    return recorded;
+    return seq;
+  }
+
+  whenDurable(index: number, waiter: DurableWaiter): void {
+    this.#commit.whenDurable(index, waiter);
   }
 
   /** Salt and digest for one hidden value. */
@@ -236,18 +245,4 @@ export class Ledger implements RecordSink {
       throw this.#commit.failure ?? failure;
     }
   }
-}
-
-/** The same commitment twice in one entry is refused by verifiers. https://www.rfc-editor.org/rfc/rfc9901#section-7.1 */
-function withoutTwins(hidden: readonly Disclosure[]): readonly Disclosure[] {
-  if (hidden.length < 2) return hidden;
-  const known = new Set<string>();
-  for (const { digest } of hidden) known.add(digest);
-  if (known.size === hidden.length) return hidden;
-  return hidden.filter(({ digest }) => known.delete(digest));
-}
-
-function disclosureLine(seq: number, hidden: readonly Disclosure[]): string {
-  if (hidden.length === 0) return '';
-  return `{"d":["${hidden.map(({ encoded }) => encoded).join('","')}"],"seq":${seq}}\n`;
 }

@@ -52,11 +52,21 @@ export interface AuditRecord {
   /** Goes into the leaf as it is: nothing personal, nothing that a bare hash would give away. Integers only. */
   readonly clear?: JsonObject;
   readonly hidden?: readonly Disclosure[];
+  /** More of `clear`, shared by many records: known by the identity of the object, which MUST never change. */
+  readonly sharedClear?: JsonObject;
+  /** More of `hidden`, shared likewise. */
+  readonly sharedHidden?: readonly Disclosure[];
 }
 
 export interface Recorded {
   /** Index of the leaf in this node's log. */
   readonly index: number;
+}
+
+/** Waits for a record without a promise of its own. Exactly one of the two is called, once, and MUST not throw. */
+export interface DurableWaiter {
+  durable(): void;
+  lost(error: Error): void;
 }
 
 /** The port through which the data plane and the control plane write evidence. */
@@ -68,4 +78,12 @@ export interface RecordSink {
   append(record: AuditRecord): Promise<Recorded>;
   /** Salt and digest for one hidden value. Pure but for the random salt. */
   conceal(name: string, value: JsonValue): Disclosure;
+}
+
+/** The same for the data plane, where a promise per statement is felt. */
+export interface RecordQueue extends RecordSink {
+  /** As `append`; gives the leaf's index at once. MUST throw where `append` rejects without having taken the record. */
+  enqueue(record: AuditRecord): number;
+  /** Tells when the record of that index and all before it are on stable storage. Waiters are told in the order of their indexes. */
+  whenDurable(index: number, waiter: DurableWaiter): void;
 }

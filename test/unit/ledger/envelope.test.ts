@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { concealWith } from '../../../src/ledger/conceal.ts';
+import { Commitments } from '../../../src/ledger/commitments.ts';
 import { EnvelopeWriter } from '../../../src/ledger/envelope.ts';
 import { conceal, type LedgerError } from '../../../src/ledger/index.ts';
 import {
@@ -63,7 +64,7 @@ test('what is written without sorting is canonical JSON of the same object, byte
           t: new Date(time).toISOString(),
           v: 1,
         };
-        const text = writer.write(record, hidden, seq, time, lag);
+        const text = writer.write(record, new Commitments().of(record).digests, seq, time, lag);
         assert.equal(text, canonicalJson(same));
         assert.equal(parseEntry(Buffer.from(text)).seq, seq);
       },
@@ -86,7 +87,13 @@ test('the known leaf with its three commitments comes out byte for byte', () => 
     session: 'ses_7Q',
     clear: { class_uid: 6005, activity_id: 4, action_id: 4, pol: `sha256:${'0'.repeat(64)}` },
   };
-  const entry = new EnvelopeWriter(ORIGIN).write(record, hidden, 0, record.time, 0);
+  const entry = new EnvelopeWriter(ORIGIN).write(
+    record,
+    new Commitments().of({ ...record, hidden }).digests,
+    0,
+    record.time,
+    0,
+  );
   assert.equal(entry.length, 400);
   assert.equal(
     leafHash(Buffer.from(entry)).toString('hex'),
@@ -138,10 +145,10 @@ test('a record that canonical JSON cannot carry, or that forges a member of the 
     { lag: 3 },
   ];
   for (const clear of bad) {
-    const act = () => writer.write({ kind: 'query', time: 0, clear }, [], 0, 0, 0);
+    const act = () => writer.write({ kind: 'query', time: 0, clear }, '', 0, 0, 0);
     assert.throws(act, (error: LedgerError) => error.code === 'ERR_LEDGER_RECORD', JSON.stringify(clear));
   }
-  assert.throws(() => writer.write({ kind: 'query', time: Number.NaN }, [], 0, Number.NaN, 0), {
+  assert.throws(() => writer.write({ kind: 'query', time: Number.NaN }, '', 0, Number.NaN, 0), {
     code: 'ERR_LEDGER_RECORD',
   });
 });
@@ -183,7 +190,7 @@ test('canonical text is told from other text of the same value', () => {
 });
 
 test('an entry that is not canonical, or lacks what every entry has, is no entry', () => {
-  const good = new EnvelopeWriter(ORIGIN).write({ kind: 'query', time: 0, clear: { a: 1 } }, [], 0, 0, 0);
+  const good = new EnvelopeWriter(ORIGIN).write({ kind: 'query', time: 0, clear: { a: 1 } }, '', 0, 0, 0);
   assert.equal(parseEntry(Buffer.from(good)).kind, 'query');
   for (const bad of [
     `${good} `,

@@ -419,24 +419,27 @@ export class ClientMessages {
 
   /** Records first. A change is sent when its record is durable; a read at once, while its replies are held back until then. */
   #recordAndForward(runs: readonly Run[], bytes: Buffer): Promise<void> | undefined {
-    const { judge } = this.#core;
-    const records = runs.map((run) => judge.recordForward(run));
-    const last = records.at(-1);
-    if (!last) {
+    const { judge, session } = this.#core;
+    let last: number | undefined;
+    for (const run of runs) {
+      last = judge.recordForward(run);
+      if (last === undefined) return undefined; // the session is over
+    }
+    if (last === undefined) {
       this.#core.forward(permitHousekeeping(bytes)); // an empty query string
       return undefined;
     }
-    const all = records.length === 1 ? last : Promise.all(records).then(() => last);
     if (runs.some((run) => run.planned.statement.effect === 'change')) {
-      return this.#core.forwardWhen(permitRecordedChange(bytes, all));
+      return this.#core.forwardWhen(permitRecordedChange(bytes, last, session.services.sink));
     }
-    this.#core.holdRepliesFor(all);
-    this.#core.forward(permitRecordedRead(bytes, all));
+    this.#core.holdRepliesFor(last);
+    this.#core.forward(permitRecordedRead(bytes, last));
     return undefined;
   }
 
   #recordRefusal(refused: Refusal, text: string, plan?: Plan): void {
-    this.#core.holdRepliesFor(this.#core.judge.recordRefusal(refused, text, plan));
+    const record = this.#core.judge.recordRefusal(refused, text, plan);
+    if (record !== undefined) this.#core.holdRepliesFor(record);
   }
 }
 

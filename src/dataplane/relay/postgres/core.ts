@@ -39,8 +39,8 @@ export interface RelayCore {
   flushTarget(): void;
   /** Resolves when no reply is outstanding, or the session is over. */
   settled(): Promise<void>;
-  /** Nothing the target says from now on reaches the client before the record is durable. */
-  holdRepliesFor(record: Promise<unknown>): void;
+  /** Nothing the target says from now on reaches the client before the record of this index is durable. */
+  holdRepliesFor(record: number): void;
   ledgerLost(): void;
   readonly over: boolean;
   /** Resolves when the session is over. */

@@ -2,7 +2,7 @@ import { ApprovalError } from '../../../approval/index.ts';
 import type { AccessContext, Decision, Denial } from '../../../model/access.ts';
 import type { ApprovalRequest } from '../../../model/approval.ts';
 import type { JsonObject } from '../../../model/json.ts';
-import type { Disclosure, Recorded } from '../../../model/record.ts';
+import type { AuditRecord, Disclosure } from '../../../model/record.ts';
 import type { Refusal } from '../../../model/refusal.ts';
 import {
   approversText,
@@ -25,7 +25,7 @@ import type { Portal } from './session-objects.ts';
 const SLICE = 256;
 /** And far from the bound, when nobody else of the person can be near it either. */
 const LARGE_SLICE = 16_384;
-/** Records of ended statements that are kept together, and for how long. */
+/** Ended statements that share one record, and how long the first of them waits for it. */
 const MOST_ENDS = 64;
 const ENDS_AFTER_MS = 200;
 
@@ -54,12 +54,12 @@ type Hold = Extract<Denial, { effect: 'hold' }>;
 /** Takes decisions for one session at the moment of execution, grants rows, and writes the records of both. */
 export class Judge {
   readonly #session: Session;
-  readonly #onLost: () => void;
+  readonly #onLost: (error: unknown) => void;
   #ends: JsonObject[] = [];
   #endsTimer: NodeJS.Timeout | undefined;
 
   /** `onLost`: a record could not be written. */
-  constructor(session: Session, onLost: () => void) {
+  constructor(session: Session, onLost: (error: unknown) => void) {
     this.#session = session;
     this.#onLost = onLost;
   }
@@ -234,19 +234,26 @@ export class Judge {
 
   // --- records ------------------------------------------------------------------------------------------------------------
 
-  recordForward(run: Run): Promise<Recorded> {
+  /** @returns the record's index in the ledger; undefined when it could not be taken, and the session is over. */
+  recordForward(run: Run): number | undefined {
     const { planned } = run;
-    this.flushEnds();
     this.#session.services.tally.count('statements_total', 'decision=forward');
-    const clear: JsonObject = {
-      ...planned.clear,
-      decision: 'forward',
-      policies: run.policies,
-      stmt: run.number,
-      ...(run.consent ? { approval: run.consent.request.id } : {}),
-    };
-    const hidden = run.bind ? [...planned.hidden, ...this.#parameters(run.bind)] : planned.hidden;
-    return this.#session.record('query', clear, hidden);
+    return this.#enqueue({
+      kind: 'query',
+      sharedClear: planned.forwardedAs(run.policies),
+      clear: run.consent ? { stmt: run.number, approval: run.consent.request.id } : { stmt: run.number },
+      sharedHidden: planned.hidden,
+      ...(run.bind ? { hidden: this.#parameters(run.bind) } : {}),
+    });
+  }
+
+  #enqueue(record: Omit<AuditRecord, 'time' | 'session'>): number | undefined {
+    try {
+      return this.#session.enqueue(record);
+    } catch (error) {
+      this.#onLost(error);
+      return undefined;
+    }
   }
 
   #parameters(bind: Buffer): readonly Disclosure[] {
@@ -255,11 +262,10 @@ export class Judge {
   }
 
   /** Refusals wait for no disk of their own: every answer to the client waits for the records before it. */
-  recordRefusal(refused: Refusal, text: string, plan?: Plan): Promise<Recorded> {
+  recordRefusal(refused: Refusal, text: string, plan?: Plan): number | undefined {
     const session = this.#session;
     session.statements += 1;
     const decision = refused.code.startsWith('approval-') ? 'hold' : 'refuse';
-    this.flushEnds();
     session.services.tally.count('statements_total', `decision=${decision}`);
     const clear: JsonObject = {
       ...(plan?.statements[0]?.clear ?? { policy: session.services.policy().version }),
@@ -271,13 +277,14 @@ export class Judge {
     const hidden = plan?.statements.flatMap((planned) => planned.hidden) ?? [
       sink.conceal('statement', text.slice(0, 16_384).toWellFormed()),
     ];
-    return session.record('query', clear, [
-      ...hidden.slice(0, 16),
-      sink.conceal('reason', refused.message.toWellFormed()),
-    ]);
+    return this.#enqueue({
+      kind: 'query',
+      clear,
+      hidden: [...hidden.slice(0, 16), sink.conceal('reason', refused.message.toWellFormed())],
+    });
   }
 
-  /** Its record goes to the disk with the next one of the session, or a little later: no statement waits for it. */
+  /** Ends are recorded some at a time, a moment later: no statement waits for that. */
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
     const { services } = this.#session;
     services.rows.release(this.#session.principal.id, run.reserved);
@@ -305,7 +312,7 @@ export class Judge {
     if (this.#ends.length === 0) return;
     const ends = this.#ends;
     this.#ends = [];
-    for (const clear of ends) this.#session.record('query.end', clear).catch(this.#onLost);
+    this.#enqueue({ kind: 'query.end', clear: { ends } });
   }
 }
 

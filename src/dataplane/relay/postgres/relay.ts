@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { gateError, witness } from '../../../masking/index.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
+import type { DurableWaiter } from '../../../model/record.ts';
 import type { Refusal } from '../../../model/refusal.ts';
 import type { LiveSession } from '../../../model/session-directory.ts';
 import { FrameReader } from '../../../wire/bytes/index.ts';
@@ -287,18 +288,21 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     await new Promise<void>((resolve) => this.#settledWaiters.push(resolve));
   }
 
-  holdRepliesFor(record: Promise<unknown>): void {
+  holdRepliesFor(record: number): void {
     this.#undurable += 1;
-    record.then(
-      () => {
-        this.#undurable -= 1;
-        if (this.#undurable > 0) return;
-        for (const wake of this.#durableWaiters.splice(0)) wake();
-        this.#targetMayFlow();
-      },
-      () => this.ledgerLost(),
-    );
+    this.session.services.sink.whenDurable(record, this.#durability);
   }
+
+  /** Told once for each record that replies are held for. */
+  readonly #durability: DurableWaiter = {
+    durable: () => {
+      this.#undurable -= 1;
+      if (this.#undurable > 0) return;
+      for (const wake of this.#durableWaiters.splice(0)) wake();
+      this.#targetMayFlow();
+    },
+    lost: () => this.ledgerLost(),
+  };
 
   #allDurable(): Promise<void> {
     return new Promise((resolve) => this.#durableWaiters.push(resolve));
