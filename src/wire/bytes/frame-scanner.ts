@@ -134,10 +134,18 @@ export class FrameScanner {
       this.#streamType = chunk.readUInt8(at);
     }
     const type = this.#streamType;
+    const limit = this.#limits[type] as number;
     let allowed = this.#allowed;
     try {
       while (allowed >= 1 && end - cursor >= HEADER_BYTES && chunk[cursor] === type) {
-        cursor += this.#sizeAt(chunk, cursor);
+        // Read by hand: this line runs once per row, and the checks of readUInt32BE took half of a bulk result's time here.
+        const length =
+          (((chunk[cursor + 1] as number) << 24) |
+            ((chunk[cursor + 2] as number) << 16) |
+            ((chunk[cursor + 3] as number) << 8) |
+            (chunk[cursor + 4] as number)) >>>
+          0;
+        cursor += judgeFrameSize(type, length, limit);
         allowed--;
         if (cursor > end) {
           this.#missing = cursor - end;

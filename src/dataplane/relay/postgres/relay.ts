@@ -16,6 +16,7 @@ import {
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
 import { refusal } from '../../errors.ts';
+import { lendReads } from '../../lent-reads.ts';
 import { type ForwardPermit, permitHousekeeping } from '../../permit.ts';
 import type { Plan } from '../../plan.ts';
 import type { Planner } from '../../planner.ts';
@@ -42,6 +43,11 @@ const SYNC = 0x53;
 const LOOK_AHEAD = 64 * 1024;
 /** Messages that may wait for durable records before the client is no longer read. */
 const MOST_WAITING = 1_024;
+/** Bytes that are read at once from a client, and from a target. */
+const CLIENT_READ = 16 * 1024;
+const TARGET_READ = 128 * 1024;
+/** So few bytes of an answer are copied out of the read buffer: cheaper than waiting until they are written. */
+const COPY_BELOW = 2 * 1024;
 
 export interface RelayOptions {
   readonly session: Session;
@@ -94,6 +100,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #backlog: Buffer[] = [];
   #backlogBytes = 0;
   #targetPaused = false;
+  /** What is being scanned lies in the target's read buffer. */
+  #lent = false;
+  /** The client's socket still writes from the target's read buffer. */
+  #lending = false;
   #toClient: Buffer[] = [];
   readonly #outbox: Outbox;
   #outboxWaiters: (() => void)[] = [];
@@ -128,10 +138,18 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     const target = this.#target;
     const clientClosed = () => this.end('client-closed');
     const targetClosed = () => this.#targetLost();
-    client.on('data', (chunk: Buffer) => this.#clientData(chunk));
+    // What waits must not lie in memory that the next read overwrites; messages of clients are short.
+    if (!lendReads(client, CLIENT_READ, (bytes) => this.#clientData(Buffer.from(bytes))))
+      client.on('data', (chunk: Buffer) => this.#clientData(chunk));
     for (const event of ['error', 'end', 'close']) client.on(event, clientClosed);
     client.on('drain', () => this.#targetMayFlow());
-    target.on('data', (chunk: Buffer) => this.#targetData(chunk));
+    if (
+      !lendReads(target, TARGET_READ, (bytes) => {
+        const lent = bytes.length > COPY_BELOW;
+        this.#targetData(lent ? bytes : Buffer.from(bytes), lent);
+      })
+    )
+      target.on('data', (chunk: Buffer) => this.#targetData(chunk, false));
     for (const event of ['error', 'close']) target.on(event, targetClosed);
     target.on('drain', () => this.#clientMayFlow());
     if (this.#options.early.length > 0) this.#clientData(this.#options.early);
@@ -338,15 +356,18 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   // --- target → client ----------------------------------------------------------------------------------------------------
 
-  #targetData(chunk: Buffer): void {
+  /** `lent`: the bytes are overwritten by the next read. */
+  #targetData(chunk: Buffer, lent: boolean): void {
     if (this.#over) return;
     if (this.#undurable > 0 || this.replies.stopped || this.#backlog.length > 0) {
-      this.#backlog.push(chunk);
+      this.#backlog.push(lent ? Buffer.from(chunk) : chunk);
       this.#backlogBytes += chunk.length;
       if (this.#backlogBytes > LOOK_AHEAD) this.#pauseTarget();
-    } else {
-      this.#scan(chunk);
+      return;
     }
+    this.#lent = lent;
+    this.#scan(chunk);
+    this.#lent = false;
   }
 
   #scan(chunk: Buffer): void {
@@ -373,7 +394,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       this.#scan(chunk);
     }
     const free = this.#backlog.length === 0 && this.#undurable === 0 && !this.replies.stopped;
-    if (this.#targetPaused && free && !this.#client.writableNeedDrain) {
+    if (this.#targetPaused && free && !this.#lending && !this.#client.writableNeedDrain) {
       this.#targetPaused = false;
       this.#target.resume();
     }
@@ -412,8 +433,18 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     const buffers = this.#toClient;
     this.#toClient = [];
     if (!this.#client.writable) return;
-    if (!write(this.#client, buffers)) this.#pauseTarget();
+    if (!write(this.#client, buffers, this.#lent ? this.#written : undefined)) this.#pauseTarget();
+    if (!this.#lent || this.#client.writableLength === 0) return;
+    // Some of it could not be sent at once: the read buffer is in use until it is.
+    this.#lending = true;
+    this.#pauseTarget();
   }
+
+  readonly #written = (): void => {
+    if (!this.#lending || this.#client.writableLength > 0) return;
+    this.#lending = false;
+    this.#targetMayFlow();
+  };
 
   grant(run: Run): number {
     return this.judge.grant(run);
@@ -555,15 +586,16 @@ function join(buffers: Buffer[], bytes: Buffer): void {
   }
 }
 
-function write(socket: Socket, buffers: readonly Buffer[]): boolean {
+/** `written` is called when bytes are sent; the last call is for the last of them. */
+function write(socket: Socket, buffers: readonly Buffer[], written?: () => void): boolean {
   const [first] = buffers;
-  if (buffers.length === 1 && first) return socket.write(first);
+  if (buffers.length === 1 && first) return socket.write(first, written);
   let total = 0;
   for (const buffer of buffers) total += buffer.length;
-  if (total <= JOIN_BELOW) return socket.write(Buffer.concat(buffers, total));
+  if (total <= JOIN_BELOW) return socket.write(Buffer.concat(buffers, total), written);
   socket.cork();
   let flowing = true;
-  for (const buffer of buffers) flowing = socket.write(buffer);
+  for (const buffer of buffers) flowing = socket.write(buffer, written);
   socket.uncork();
   return flowing;
 }
