@@ -1,3 +1,4 @@
+import type { AccessContext } from '../model/access.ts';
 import type { Oid } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Disclosure } from '../model/record.ts';
@@ -10,6 +11,8 @@ import type { View } from './view.ts';
 export interface PlannedStatement {
   readonly statement: SqlStatement;
   readonly questions: readonly AccessQuestion[];
+  /** What policies get to see of the statement itself. */
+  readonly circumstances: Pick<AccessContext, 'verb' | 'hasWhere' | 'allRows' | 'object' | 'privileges'>;
   readonly asker: Asker;
   /** `schema.table`, sorted. */
   readonly tables: readonly string[];

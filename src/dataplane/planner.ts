@@ -4,7 +4,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Disclosure, RecordSink } from '../model/record.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../model/statement.ts';
-import type { SessionObjects, StatementAnalyser } from '../statement/sql/postgres/index.ts';
+import { partOf, type SessionObjects, type StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { refusal } from './errors.ts';
 import type { Plan, Planned, PlannedStatement } from './plan.ts';
 import type { PolicyPort } from './services.ts';
@@ -77,7 +77,7 @@ export class Planner {
     let masked = 0;
     // Temporary relations hold rows of others, and functions may give any.
     let userRelations = statement.readsTemporary === true;
-    for (const question of statement.questions) {
+    for (const question of statement.questions.flatMap((each) => withWhole(each, statement))) {
       if (question.resource.type !== 'Table') {
         if (question.action === 'call') userRelations = true;
         questions.push(question);
@@ -111,11 +111,13 @@ export class Planner {
       }
     }
     if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
+    questions.push(...unpermitted(world.connection, statement));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
     const clear = clearFields(statement, sorted.labels, masked, policy.version, world.version);
     return {
       statement,
       questions,
+      circumstances: partOf(statement),
       asker: policy.prepare(input.principal, questions),
       tables: sorted.tables,
       labels: sorted.labels,
@@ -174,6 +176,37 @@ function columnQuestion(
     },
     unlessForbidden: true,
   };
+}
+
+/**
+ * A question of a part of the statement is asked of that part and of the statement as it is called: a forbid about either speaks,
+ * and a permit has to allow both.
+ */
+function withWhole(question: AccessQuestion, statement: SqlStatement): readonly AccessQuestion[] {
+  const { part, ...rest } = question;
+  if (part === undefined) return [question];
+  return part.verb === statement.verb ? [question] : [question, { ...rest, part: { ...part, verb: statement.verb } }];
+}
+
+/** What nobody needs leave for, and a policy may forbid: functions that only compute, settings that shape the session's own answers. */
+function unpermitted(connection: string, statement: SqlStatement): readonly AccessQuestion[] {
+  return [
+    ...statement.functions.map(
+      ({ schema, name }): AccessQuestion => ({
+        action: 'call',
+        resource: { type: 'Function', connection, schema, name },
+        unlessForbidden: true,
+      }),
+    ),
+    ...statement.settings.map(
+      (setting): AccessQuestion => ({
+        action: 'set',
+        resource: { type: 'Connection', connection },
+        unlessForbidden: true,
+        setting,
+      }),
+    ),
+  ];
 }
 
 /** Nobody needs leave to read what his own session made, but a policy that bounds what leaves the connection bounds that too. */

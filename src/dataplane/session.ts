@@ -66,7 +66,7 @@ export class Session {
       rowsSession: this.rows,
       rowsHour: budget.hour,
       rowsDay: budget.day,
-      ...(planned ? { verb: planned.statement.verb, hasWhere: planned.statement.hasWhere } : {}),
+      ...(planned?.circumstances ?? {}),
       hour,
       weekday,
       sourceIp: this.client.address,

@@ -38,7 +38,7 @@ export type ResourceRef =
       readonly connection?: string;
     };
 
-/** Cedar's `context`; absent attributes are absent for Cedar too, but for `verb` (then "") and `hasWhere` (then true). */
+/** Cedar's `context`; absent attributes are absent for Cedar too, but for what is said of statements: `verb`, `object`, `setting` are then "", `hasWhere` true, `allRows` and `privileges` false. */
 export interface AccessContext {
   readonly approved: boolean;
   readonly routine: boolean;
@@ -49,6 +49,12 @@ export interface AccessContext {
   readonly rowsDay: number;
   readonly verb?: string;
   readonly hasWhere?: boolean;
+  /** See StatementPart. */
+  readonly allRows?: boolean;
+  readonly object?: string;
+  readonly privileges?: boolean;
+  /** The setting that a `set` question is about. */
+  readonly setting?: string;
   /** 0–23 and 1 (Monday)–7, in the gateway's configured time zone. */
   readonly hour: number;
   readonly weekday: number;

@@ -41,6 +41,7 @@ export type SqlVerb =
   | 'alter'
   | 'drop'
   | 'grant'
+  | 'revoke'
   | 'comment'
   | 'refresh'
   | 'reindex'
@@ -61,12 +62,32 @@ export type SqlVerb =
  */
 export type StatementEffect = 'session' | 'read' | 'change';
 
+/**
+ * What one part of a statement does, where that is not what the whole is called: the DELETE in a WITH or behind EXPLAIN, EXECUTE, a
+ * function. For Cedar's `context.verb`, `has_where` …
+ */
+export interface StatementPart {
+  readonly verb: SqlVerb;
+  /** True where the question makes no sense. */
+  readonly hasWhere: boolean;
+  /** Nothing in it can leave rows of its target (for a query: of what it reads) out. */
+  readonly allRows: boolean;
+  /** What kind of thing it defines: `table`, `index`, `role` …; absent when it defines nothing. */
+  readonly object?: string;
+  /** It changes who may do what: grants, roles, owners, row security. */
+  readonly privileges?: boolean;
+}
+
 /** One question that policy must answer with yes before the statement may be forwarded. */
 export interface AccessQuestion {
   readonly action: Action;
   readonly resource: ResourceRef;
   /** Answered with yes unless a policy forbids it: no permit is needed. `filter` is always asked like this. */
   readonly unlessForbidden?: boolean;
+  /** The part of the statement that raises it, where that is another than the statement itself. */
+  readonly part?: StatementPart;
+  /** For `set`: the setting, in lower case. */
+  readonly setting?: string;
 }
 
 /** A relation standing at one place of the statement's text. All offsets are UTF-8 byte offsets into the script. */
@@ -159,6 +180,14 @@ export interface SqlStatement {
   readonly readsTemporary?: boolean;
   /** For Cedar's `context.has_where`; true where the question makes no sense. */
   readonly hasWhere: boolean;
+  /** See StatementPart. */
+  readonly allRows: boolean;
+  readonly object?: string;
+  readonly privileges?: boolean;
+  /** Functions it names, itself or in SQL that it runs by name, built-in ones included. A policy may forbid them. */
+  readonly functions: readonly { readonly schema: string; readonly name: string }[];
+  /** Settings it changes that need no permission, in lower case. A policy may forbid them. */
+  readonly settings: readonly string[];
 }
 
 /** What the gateway could not understand. Policy never sees a guess: it is refused. */

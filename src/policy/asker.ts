@@ -1,5 +1,6 @@
 import type { AccessContext, Decision } from '../model/access.ts';
 import type { AccessQuestion } from '../model/statement.ts';
+import { circumstancesOf } from './circumstances.ts';
 import type { Judge, Scope, Verdict } from './judge.ts';
 import { Recent } from './recent.ts';
 import { type CounterValues, countersOf } from './thresholds.ts';
@@ -72,7 +73,7 @@ export class Asker {
     const decision = this.#combine(
       this.#parts.map(({ question, judge }) => ({
         question,
-        verdict: this.#ask(judge, context, counters, more),
+        verdict: this.#ask(judge, circumstancesOf(question, context), counters, more),
       })),
     );
     this.#decisions.set(key, decision);

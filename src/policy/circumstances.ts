@@ -1,5 +1,6 @@
 import type { AccessContext } from '../model/access.ts';
 import type { Principal } from '../model/principal.ts';
+import type { AccessQuestion } from '../model/statement.ts';
 import type { CedarContext } from './engine.ts';
 import { PolicyError } from './errors.ts';
 import type { CounterValues } from './thresholds.ts';
@@ -10,6 +11,10 @@ export const READERS = {
   routine: (context: AccessContext) => context.routine,
   verb: (context: AccessContext) => context.verb ?? '',
   has_where: (context: AccessContext) => context.hasWhere ?? true,
+  all_rows: (context: AccessContext) => context.allRows ?? false,
+  object: (context: AccessContext) => context.object ?? '',
+  privileges: (context: AccessContext) => context.privileges ?? false,
+  setting: (context: AccessContext) => context.setting ?? '',
   hour: (context: AccessContext) => context.hour,
   weekday: (context: AccessContext) => context.weekday,
   source_ip: (context: AccessContext) => context.sourceIp,
@@ -19,6 +24,17 @@ export const READERS = {
 
 export type AttributeName = keyof typeof READERS;
 export const ATTRIBUTE_NAMES = Object.keys(READERS) as readonly AttributeName[];
+
+/**
+ * The circumstances of one question: what its own part of the statement does stands in the place of what the statement as a whole is
+ * called, so that a DELETE is a DELETE inside WITH and behind EXPLAIN too.
+ */
+export function circumstancesOf({ part, setting }: AccessQuestion, context: AccessContext): AccessContext {
+  if (part === undefined && setting === undefined) return context;
+  if (part === undefined) return { ...context, ...(setting !== undefined && { setting }) };
+  const { object: _object, privileges: _privileges, ...whole } = context;
+  return { ...whole, ...part, ...(setting !== undefined && { setting }) };
+}
 
 /** The circumstances as Cedar gets them. @throws PolicyError ERR_POLICY_CONTEXT for values that no policy could be asked about. */
 export function cedarContext(principal: Principal, context: AccessContext, counters: CounterValues): CedarContext {
@@ -33,6 +49,10 @@ export function cedarContext(principal: Principal, context: AccessContext, count
     rows_today: counters.rows_day,
     verb: READERS.verb(context),
     has_where: READERS.has_where(context),
+    all_rows: READERS.all_rows(context),
+    object: READERS.object(context),
+    privileges: READERS.privileges(context),
+    setting: READERS.setting(context),
     hour: context.hour,
     weekday: context.weekday,
     mfa: principal.mfa,

@@ -2,6 +2,7 @@ import type { AccessContext, AccessRequest, Decision, PolicyId, ResourceRef } fr
 import type { Principal } from '../model/principal.ts';
 import type { AccessQuestion } from '../model/statement.ts';
 import { Asker, type DecideOptions } from './asker.ts';
+import { circumstancesOf } from './circumstances.ts';
 import { CedarEngine } from './engine.ts';
 import { resourceId } from './entities.ts';
 import { type Explanation, explain } from './explain.ts';
@@ -38,6 +39,7 @@ export class PolicySet {
   readonly #answers = new Recent<Verdict>(CAPACITY);
   #unmaskScope: Scope | undefined;
   readonly #hidden = new WeakMap<readonly ColumnRef[], Recent<ReadonlySet<number>>>();
+  readonly #forbidden = new Map<string, boolean>();
   #serial = 0;
 
   constructor(version: string, policies: readonly Policy[]) {
@@ -72,15 +74,17 @@ export class PolicySet {
   /** Makes the questions of one principal ready to be decided often. */
   prepare(principal: Principal, questions: readonly AccessQuestion[]): Asker {
     const who = this.#keyOf(principal);
-    const key = `${who}\n${questions.map(questionKey).join('\n')}`;
+    // What nobody permits has only forbids to fear: without any, it costs nothing.
+    const open = questions.filter((question) => question.unlessForbidden !== true || this.#maybeForbidden(question));
+    const key = `${who}\n${open.map(questionKey).join('\n')}`;
     const known = this.#askers.get(key);
     if (known) return known;
     const asker = new Asker(
-      questions.map((question) => ({
+      open.map((question) => ({
         question,
         judge: this.#judge(this.#judgeKey(who, question), principal, question),
       })),
-      this.#scopeOf(questions.map((question) => question.action)),
+      this.#scopeOf(open.map((question) => question.action)),
       (judge, context, counters, more) => this.#answer(judge, context, counters, more),
       (answers) => combine(answers, this.policies),
     );
@@ -143,7 +147,7 @@ export class PolicySet {
         verdict: ({ principal, context }, question) => {
           const key = this.#judgeKey(this.#keyOf(principal), question);
           const judge = this.#judge(key, principal, question);
-          return this.#answer(judge, context, countersOf(context), 0);
+          return this.#answer(judge, circumstancesOf(question, context), countersOf(context), 0);
         },
         permitsFor: (action) =>
           [...this.policies.values()].filter((policy) => policy.effect === 'permit' && concerns(policy, action)),
@@ -167,6 +171,17 @@ export class PolicySet {
       if (this.#answer(judge, context, counters, 0).effect !== 'allow') hidden.add(index);
     }
     return hidden;
+  }
+
+  /** `call` and `set` are asked for everything that a statement calls and sets, mostly of policies that do not care. */
+  #maybeForbidden({ action }: AccessQuestion): boolean {
+    if (action !== 'call' && action !== 'set') return true;
+    let known = this.#forbidden.get(action);
+    if (known === undefined) {
+      known = [...this.policies.values()].some((policy) => policy.effect === 'forbid' && concerns(policy, action));
+      this.#forbidden.set(action, known);
+    }
+    return known;
   }
 
   /** Wide tables ask the same of many columns; where no permit can be missing, the answer does not name the column either. */
@@ -240,7 +255,7 @@ export class PolicySet {
   }
 }
 
-function questionKey({ action, resource, unlessForbidden }: AccessQuestion): string {
+function questionKey({ action, resource, unlessForbidden, part, setting }: AccessQuestion): string {
   const labels = 'labels' in resource ? labelKey(resource.labels) : [];
   const tableLabels = resource.type === 'Column' ? labelKey(resource.tableLabels) : [];
   const owner = 'owner' in resource ? [resource.owner ?? null, resource.connection ?? null] : [];
@@ -252,6 +267,7 @@ function questionKey({ action, resource, unlessForbidden }: AccessQuestion): str
     tableLabels,
     owner,
     unlessForbidden === true,
+    ...(part === undefined && setting === undefined ? [] : [part ?? null, setting ?? null]),
   ]);
 }
 

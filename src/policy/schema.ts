@@ -70,6 +70,10 @@ type Circumstances = {
   "rows_today": Long,        // the same as rows_day
   "verb": String,            // "select", "delete", … ; "" where there is none
   "has_where": Bool,         // true where the question makes no sense
+  "all_rows": Bool,          // nothing in it can leave rows out: no WHERE, WHERE true, TRUNCATE
+  "object": String,          // what it defines: "table", "index", "role", … ; "" where nothing
+  "privileges": Bool,        // it changes who may do what: grants, roles, owners, row security
+  "setting": String,         // the setting it changes; "" where none
   "hour": Long,              // 0 to 23, in the gateway's time zone
   "weekday": Long,           // 1 (Monday) to 7
   "source_ip"?: ipaddr,

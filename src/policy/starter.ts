@@ -1,4 +1,5 @@
 import type { PolicyFile } from './load.ts';
+import { rolePolicies, rolePolicyTests } from './starter-roles.ts';
 
 /** What `gatehouse init` writes into an empty policy folder: a small, working set to be changed. */
 export const starterPolicies: readonly PolicyFile[] = [
@@ -104,6 +105,7 @@ permit (
 );
 `,
   },
+  ...rolePolicies,
 ];
 
 /** Their tests, run by `gatehouse policy test`. */
@@ -210,4 +212,5 @@ export const starterPolicyTests: readonly PolicyFile[] = [
   expect: allow
 `,
   },
+  ...rolePolicyTests,
 ];

@@ -13,6 +13,10 @@ test('every attribute of the context that a policy mentions tells remembered dec
     ['context.routine', { routine: true }, { routine: false }],
     ['context.verb == "delete"', { verb: 'delete' }, { verb: 'select' }],
     ['!context.has_where', { hasWhere: false }, {}],
+    ['context.all_rows', { allRows: true }, {}],
+    ['context.object == "index"', { object: 'index' }, { object: 'table' }],
+    ['context.privileges', { privileges: true }, {}],
+    ['context.setting == "role"', { setting: 'role' }, {}],
     ['context.hour == 7', { hour: 7 }, { hour: 8 }],
     ['context.weekday == 7', { weekday: 7 }, { weekday: 6 }],
     ['context has source_ip && context.source_ip.isLoopback()', { sourceIp: '127.0.0.1' }, { sourceIp: '10.0.0.1' }],
@@ -167,4 +171,35 @@ test('a remembered decision costs at most a few microseconds', () => {
     }),
   );
   assert.ok(best < 2, `${best.toFixed(2)} µs`); // measured: 0.3 µs
+});
+
+test('a question of a part of the statement is answered with what that part does, and remembered apart', () => {
+  const set = setOf(
+    PERMIT,
+    'forbid (principal, action, resource) when { context.verb == "delete" && context.all_rows };',
+  );
+  const question = read(table('t'));
+  const part = { verb: 'delete', hasWhere: false, allRows: true } as const;
+  const select = context({ verb: 'select', hasWhere: true, allRows: false });
+  const whole = set.prepare(principal('alice'), [question]);
+  const inside = set.prepare(principal('alice'), [{ ...question, part }]);
+  for (let round = 0; round < 2; round++) {
+    assert.equal(whole.decide(select).effect, 'forward');
+    assert.equal(inside.decide(select).effect, 'refuse');
+    assert.equal(whole.decide(context(part)).effect, 'refuse');
+  }
+});
+
+test('what needs no permit is not asked while no policy forbids it, and is asked as soon as one does', () => {
+  const call = {
+    action: 'call',
+    resource: { type: 'Function', connection: 'shop', schema: 'pg_catalog', name: 'upper' },
+    unlessForbidden: true,
+  } as const;
+  const alice = principal('alice');
+  assert.equal(setOf().prepare(alice, [call]).decide(context()).effect, 'forward');
+  const all = setOf('forbid (principal, action, resource);');
+  assert.equal(all.prepare(alice, [call]).decide(context()).effect, 'refuse');
+  const other = setOf('forbid (principal, action == Action::"read", resource);');
+  assert.equal(other.prepare(alice, [call]).decide(context()).effect, 'forward');
 });

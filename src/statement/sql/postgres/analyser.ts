@@ -12,7 +12,7 @@ import { nesting } from './nesting.ts';
 import { sqlOfBlock } from './plpgsql.ts';
 import { Reader } from './reader.ts';
 import type { Inner } from './scope.ts';
-import { type Outline, readStatement, type SessionObjects } from './statements.ts';
+import { type Outline, partOf, readStatement, type SessionObjects, samePart } from './statements.ts';
 import { as, number, part, type Tree, tagged } from './tree.ts';
 
 export interface World {
@@ -238,7 +238,7 @@ export class PostgresAnalyser implements StatementAnalyser {
       for (const type of fn ? [...fn.argTypes, fn.returnType] : []) facts.typesMet.add(type);
       const inner = this.#inner(names, world, running);
       const reader = new Reader({ facts, names, connection: world.connection, inner, tokens: undefined });
-      readStatement(node, reader, NO_OBJECTS);
+      facts.attribute(0, partOf(readStatement(node, reader, NO_OBJECTS)));
       reader.calls.casts();
       if (facts.forgetsPath) names.setPath(undefined, false);
       if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
@@ -370,13 +370,14 @@ function finished(
 ): SqlStatement {
   return {
     kind: 'sql',
-    verb: outline.verb,
     effect: facts.effect,
     start,
     end,
     text,
     fingerprint,
-    questions: facts.questions,
+    questions: facts.questions.map(({ part, ...question }) =>
+      part === undefined || samePart(part, outline) ? question : { ...question, part },
+    ),
     sites: facts.finishedSites(),
     qualifiers: facts.qualifiers,
     repairs: facts.repairs,
@@ -386,7 +387,9 @@ function finished(
     changesContext: facts.changesContext,
     changesCatalog: facts.changesCatalog,
     readsTemporary: facts.readsTemporary,
-    hasWhere: outline.hasWhere,
+    ...partOf(outline),
+    functions: facts.functions,
+    settings: [...facts.settings],
   };
 }
 
@@ -394,7 +397,7 @@ function emptyStatement(text: string, size: number): SqlStatement {
   const facts = new Facts();
   return finished(
     facts,
-    { verb: 'empty', returnsRows: false, hasWhere: true },
+    { verb: 'empty', returnsRows: false, hasWhere: true, allRows: false },
     text,
     0,
     size,

@@ -34,6 +34,7 @@ export class Calls {
     for (const fn of this.#names.index.functions(name)) {
       if (SYSTEM_SCHEMAS.has(fn.schema)) continue;
       if (fn.argTypes.length === 0 || !this.#names.index.isComposite(fn.argTypes[0] ?? 0)) continue;
+      this.#facts.names(fn.schema, fn.name);
       this.#callUser(fn);
     }
   }
@@ -129,6 +130,9 @@ export class Calls {
     const native = candidates.some(
       (fn) => fn.extension !== undefined || fn.language === 'c' || fn.language === 'internal',
     );
+    if (builtIn && schema === undefined) this.#facts.names('pg_catalog', name);
+    else if (schema !== undefined && candidates.length === 0) this.#facts.names(schema, name);
+    for (const fn of candidates) this.#facts.names(fn.schema, fn.name);
     if (builtIn && /^quote_(literal|nullable)$/.test(name)) this.#facts.typesNamed.add(TEXT_OID);
     if (builtIn || native) {
       if (name === 'set_config') this.#setConfig(args, scope);
@@ -343,9 +347,14 @@ export class Calls {
       return;
     }
     if (changed && name.toLowerCase() === 'standard_conforming_strings') this.#names.doubtPlainStrings();
-    if (!changed || isHarmlessSetting(name)) return;
+    if (!changed) return;
+    const setting = name.toLowerCase();
+    if (isHarmlessSetting(name)) {
+      this.#facts.settings.add(setting);
+      return;
+    }
     this.#facts.raise('change');
-    this.#facts.ask('set', { type: 'Connection', connection: this.#connection });
+    this.#facts.ask('set', { type: 'Connection', connection: this.#connection }, { setting });
     if (isIdentitySetting(name)) this.identity();
   }
 

@@ -1,6 +1,13 @@
 import type { Action, ResourceRef } from '../../../model/access.ts';
 import type { CatalogRelation, Oid } from '../../../model/catalog.ts';
-import type { AccessQuestion, Hazard, RelationSite, SessionObject, StatementEffect } from '../../../model/statement.ts';
+import type {
+  AccessQuestion,
+  Hazard,
+  RelationSite,
+  SessionObject,
+  StatementEffect,
+  StatementPart,
+} from '../../../model/statement.ts';
 import { echoedColumns } from './built-ins.ts';
 import type { Tokens } from './lexer.ts';
 import { characterPosition, type Range } from './places.ts';
@@ -39,6 +46,10 @@ export interface EchoDraft {
 /** Everything found out about one statement (or about the body of a function) so far. */
 export class Facts {
   readonly questions: AccessQuestion[] = [];
+  /** The part of the statement that is being read, when it is not the statement itself. */
+  part: StatementPart | undefined;
+  readonly #functions = new Map<string, { readonly schema: string; readonly name: string }>();
+  readonly settings = new Set<string>();
   readonly #asked = new Set<string>();
   readonly hazards: Hazard[] = [];
   readonly sites: SiteDraft[] = [];
@@ -79,11 +90,33 @@ export class Facts {
     this.#outsideList = { names: new Set(this.identifiers), whole: new Set(this.sites.filter((draft) => draft.all)) };
   }
 
-  ask(action: Action, resource: ResourceRef): void {
-    const key = JSON.stringify([action, resource]);
+  ask(action: Action, resource: ResourceRef, about: Pick<AccessQuestion, 'part' | 'setting'> = {}): void {
+    const { setting, part = this.part } = about;
+    const key = JSON.stringify([action, resource, part ?? null, setting ?? null]);
     if (this.#asked.has(key)) return;
     this.#asked.add(key);
-    this.questions.push({ action, resource });
+    this.questions.push({
+      action,
+      resource,
+      ...(part === undefined ? {} : { part }),
+      ...(setting === undefined ? {} : { setting }),
+    });
+  }
+
+  /** Questions from the one numbered `from` on were raised by this part, unless a part inside it did. */
+  attribute(from: number, part: StatementPart): void {
+    for (const [index, question] of this.questions.entries()) {
+      if (index >= from && question.part === undefined) this.questions[index] = { ...question, part };
+    }
+  }
+
+  /** A function that the statement names. */
+  names(schema: string, name: string): void {
+    this.#functions.set(JSON.stringify([schema, name]), { schema, name });
+  }
+
+  get functions(): readonly { readonly schema: string; readonly name: string }[] {
+    return [...this.#functions.values()];
   }
 
   /** One hazard of a kind is enough to refuse the statement; its position is that of the first place. */
@@ -99,7 +132,9 @@ export class Facts {
 
   /** Takes over what another statement or a function body does when this one runs it. */
   include(inner: Facts): void {
-    for (const { action, resource } of inner.questions) this.ask(action, resource);
+    for (const { action, resource, ...about } of inner.questions) this.ask(action, resource, about);
+    for (const { schema, name } of inner.functions) this.names(schema, name);
+    for (const setting of inner.settings) this.settings.add(setting);
     this.hazards.push(...inner.finishedHazards());
     this.behind.push(...inner.finishedSites().map(behind));
     // What a body gives back is cast to what its function returns.

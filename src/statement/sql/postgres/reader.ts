@@ -2,6 +2,7 @@ import type { Action } from '../../../model/access.ts';
 import type { CatalogRelation } from '../../../model/catalog.ts';
 import { echoedColumns } from './built-ins.ts';
 import { Calls } from './calls.ts';
+import { writingPart } from './deed.ts';
 import { type Facts, type SiteDraft, tableResource } from './facts.ts';
 import { repairGroupBy } from './group-by.ts';
 import type { Tokens } from './lexer.ts';
@@ -187,6 +188,8 @@ export class Reader {
 
   #insert(body: Tree, scope: Scope): void {
     const inside = this.#enter(scope, child(body, 'withClause'));
+    const around = this.facts.part;
+    this.facts.part = writingPart('InsertStmt', body);
     const target = this.write(child(body, 'relation'), 'write');
     for (const column of list(body, 'cols')) this.visit(list(as(column, 'ResTarget'), 'indirection'), inside);
     this.visit(part(body, 'selectStmt'), { ctes: inside.ctes, level: scope.level });
@@ -194,10 +197,13 @@ export class Reader {
     this.visit(part(body, 'onConflictClause'), inside);
     this.visit(part(body, 'returningClause'), inside);
     this.visit(part(body, 'returningList'), inside);
+    this.facts.part = around;
   }
 
   #change(tag: string, body: Tree, scope: Scope): void {
     const inside = this.#enter(scope, child(body, 'withClause'));
+    const around = this.facts.part;
+    this.facts.part = writingPart(tag, body);
     const target = this.write(child(body, 'relation'), 'write');
     if (target) inside.level?.sites.push(target);
     this.visit(
@@ -210,6 +216,7 @@ export class Reader {
       const value = body[key];
       if (typeof value === 'object') this.visit(value, inside);
     }
+    this.facts.part = around;
   }
 
   #join(body: Tree, scope: Scope): void {

@@ -1,4 +1,5 @@
-import type { SqlStatement, SqlVerb } from '../../../model/statement.ts';
+import type { SqlStatement, SqlVerb, StatementPart } from '../../../model/statement.ts';
+import { changesPrivileges, definedKind, readsAllRows, writingPart } from './deed.ts';
 import { Definitions } from './definitions.ts';
 import { behind, type Facts } from './facts.ts';
 import type { Reader } from './reader.ts';
@@ -18,6 +19,31 @@ export interface Outline {
   verb: SqlVerb;
   returnsRows: boolean;
   hasWhere: boolean;
+  allRows: boolean;
+  object?: string;
+  privileges?: boolean;
+}
+
+/** Whether a part says nothing that the whole statement does not say. */
+export function samePart(a: StatementPart, b: StatementPart): boolean {
+  return (
+    a.verb === b.verb &&
+    a.hasWhere === b.hasWhere &&
+    a.allRows === b.allRows &&
+    a.object === b.object &&
+    a.privileges === b.privileges
+  );
+}
+
+/** The statement as a part of another one. */
+export function partOf({ verb, hasWhere, allRows, object, privileges }: StatementPart): StatementPart {
+  return {
+    verb,
+    hasWhere,
+    allRows,
+    ...(object === undefined ? {} : { object }),
+    ...(privileges === undefined ? {} : { privileges }),
+  };
 }
 
 /** Reads one statement node into the reader's facts. */
@@ -32,14 +58,17 @@ export function readStatement(node: unknown, reader: Reader, objects: SessionObj
       sqlstate: '0A000',
     });
     reader.facts.raise('change');
-    return { verb: 'do', returnsRows: false, hasWhere: true };
+    return { verb: 'do', returnsRows: false, hasWhere: true, allRows: false };
   }
   const [tag, body] = found;
-  const outline: Outline = { verb: rule.verb, returnsRows: false, hasWhere: true };
+  const outline: Outline = { verb: rule.verb, returnsRows: false, hasWhere: true, allRows: false };
   reader.facts.raise(rule.effect);
   new StatementReader(reader, objects, outline).read(rule.reading, tag, body);
   return outline;
 }
+
+/** Readings of statements that are about a thing of the catalog. */
+const DEFINING = /^(?:create|drop|define)/;
 
 class StatementReader {
   readonly #reader: Reader;
@@ -57,6 +86,11 @@ class StatementReader {
   }
 
   read(reading: Reading, tag: string, body: Tree): void {
+    if (DEFINING.test(reading)) {
+      this.#outline.object = definedKind(tag, body);
+      if (changesPrivileges(tag, body)) this.#outline.privileges = true;
+      if (tag.startsWith('Grant') && !flag(body, 'is_grant')) this.#outline.verb = 'revoke';
+    }
     switch (reading) {
       case 'query':
         this.#query(tag, body);
@@ -68,6 +102,7 @@ class StatementReader {
         this.#copy(body);
         return;
       case 'truncate':
+        this.#outline.allRows = true;
         for (const relation of list(body, 'relations')) this.#reader.write(as(relation, 'RangeVar'), 'write');
         return;
       case 'lock':
@@ -205,10 +240,13 @@ class StatementReader {
     const outline = this.#outline;
     if (tag !== 'SelectStmt') {
       outline.returnsRows = child(body, 'returningClause') !== undefined || list(body, 'returningList').length > 0;
-      if (tag === 'UpdateStmt' || tag === 'DeleteStmt') outline.hasWhere = part(body, 'whereClause') !== undefined;
+      const { hasWhere, allRows } = writingPart(tag, body);
+      outline.hasWhere = hasWhere;
+      outline.allRows = allRows;
       return;
     }
     outline.returnsRows = true;
+    outline.allRows = readsAllRows(body);
     if (list(body, 'valuesLists').length > 0) outline.verb = 'values';
     else if (isTableCommand(body)) outline.verb = 'table';
     outline.hasWhere = part(body, 'whereClause') !== undefined || list(body, 'fromClause').length === 0;
@@ -216,6 +254,7 @@ class StatementReader {
     if (into) {
       outline.returnsRows = false;
       outline.verb = 'create';
+      outline.object = 'table';
       this.#definitions.create(child(into, 'rel'));
     }
   }
@@ -228,9 +267,12 @@ class StatementReader {
       this.#reader.visit(node, OUTERMOST);
       return;
     }
-    const verb = this.#outline.verb;
+    const { verb } = this.#outline;
+    const before = this.#facts.questions.length;
     this.#facts.raise(rule.effect);
+    this.#outline.verb = rule.verb;
     this.read(rule.reading, found[0], found[1]);
+    this.#facts.attribute(before, partOf(this.#outline));
     this.#outline.verb = verb;
   }
 
@@ -269,6 +311,7 @@ class StatementReader {
       this.#reader.read(relation, OUTERMOST, { copyColumns: columns });
       this.#outline.returnsRows = file === undefined;
       this.#outline.hasWhere = false;
+      this.#outline.allRows = true;
       return;
     }
     const target = this.#reader.write(relation, 'write');
@@ -326,6 +369,7 @@ class StatementReader {
     const resets = kind === 'VAR_RESET' || kind === 'VAR_RESET_ALL' || kind === 'VAR_SET_DEFAULT';
     if (resets) {
       this.#outline.verb = kind === 'VAR_SET_DEFAULT' ? 'set' : 'reset';
+      if (name !== '') this.#facts.settings.add(name.toLowerCase());
       if (isGatewaySetting(name)) this.#reader.calls.gatewaySetting();
       if (kind === 'VAR_RESET_ALL' || name === 'search_path') names.setPath(undefined, false);
       return;
@@ -338,7 +382,7 @@ class StatementReader {
     if (['role', 'session_authorization'].includes(name)) {
       if (constant(args[0]) === 'none') return;
       this.#facts.raise('change');
-      this.#facts.ask('set', this.#connection());
+      this.#facts.ask('set', this.#connection(), { setting: name });
       this.#reader.calls.identity();
       names.setPath(undefined, false);
       return;
@@ -400,7 +444,11 @@ class StatementReader {
   }
 
   #runs(statement: SqlStatement): void {
-    for (const { action, resource } of statement.questions) this.#facts.ask(action, resource);
+    for (const { action, resource, part: of = partOf(statement), setting } of statement.questions) {
+      this.#facts.ask(action, resource, { part: of, ...(setting === undefined ? {} : { setting }) });
+    }
+    for (const { schema, name } of statement.functions) this.#facts.names(schema, name);
+    for (const setting of statement.settings) this.#facts.settings.add(setting);
     this.#facts.behind.push(...statement.sites.map(behind));
     for (const { position: _, ...hazard } of statement.hazards) this.#facts.hazards.push(hazard);
     this.#facts.raise(statement.effect);
@@ -410,6 +458,7 @@ class StatementReader {
     // PREPARE and DECLARE return nothing themselves; what they name usually does.
     this.#outline.returnsRows = true;
     this.#outline.hasWhere = statement.hasWhere;
+    this.#outline.allRows = statement.allRows;
   }
 }
 
