@@ -2,6 +2,7 @@
 export type MaskingErrorCode =
   | 'ERR_MASKING_COLUMN_UNKNOWN'
   | 'ERR_MASKING_KEY_TOO_SHORT'
+  | 'ERR_MASKING_PATTERN'
   | 'ERR_MASKING_STICKY_MALFORMED';
 
 export class MaskingError extends Error {
