@@ -27,8 +27,9 @@ const NO_DOMAIN = new Set(
     /\s+/,
   ),
 );
+const LONGEST_ENDING = Math.max(...[...NO_DOMAIN].map(({ length }) => length));
 /** Names of algorithms: `chacha20-poly1305@openssh.com`. */
-const NO_MAIL = new Set(['openssh.com', 'libssh.org', 'lysator.liu.se', 'ssh.com']);
+const NO_MAIL = ['openssh.com', 'libssh.org', 'lysator.liu.se', 'ssh.com'];
 
 export const email: Trigger = {
   pattern: '[0-9A-Za-z_%+-]@[0-9A-Za-z]',
@@ -56,22 +57,42 @@ function localStart(span: Span, sign: number): number {
 }
 
 function domainEnd(span: Span, from: number): number {
+  const { bytes, to } = span;
+  const limit = Math.min(to, from + LONGEST_DOMAIN + 1);
   let stop = from;
-  for (let byte = at(span, stop); byte !== undefined; byte = at(span, stop)) {
-    if (!isAlnum(byte) && byte !== DOT && byte !== DASH && byte < 0x80) break;
-    if (++stop - from > LONGEST_DOMAIN) return -1;
+  let dot = -1;
+  for (; stop < limit; stop++) {
+    const byte = bytes[stop] as number;
+    if (byte === DOT) {
+      if (dot === stop - 1 || bytes[stop - 1] === DASH) break;
+      dot = stop;
+    } else if (!isAlnum(byte) && byte !== DASH && byte < 0x80) break;
   }
-  while (at(span, stop - 1) === DOT || at(span, stop - 1) === DASH) stop -= 1;
-  const domain = latin1(span.bytes, from, stop).toLowerCase();
-  const labels = domain.split('.');
-  const top = labels.at(-1) ?? '';
-  if (labels.length < 2 || labels.some((label) => label === '' || label.startsWith('-'))) return -1;
-  if (top.length < 2 || top.length > 63 || ![...top].every((char) => isLetter(code(char)) || code(char) >= 0x80))
-    if (!top.startsWith('xn--')) return -1;
-  if (NO_DOMAIN.has(top) || NO_MAIL.has(domain)) return -1;
-  // `package@v1.2.rc`: a version, not a domain.
-  if (/^v?\d+$/.test(labels[0] ?? '') && isDigit(code(labels[1] ?? ' '))) return -1;
-  return stop;
+  if (stop - from > LONGEST_DOMAIN) return -1;
+  while (stop > from && (bytes[stop - 1] === DOT || bytes[stop - 1] === DASH)) stop -= 1;
+  while (dot >= stop) for (dot -= 1; dot > from && bytes[dot] !== DOT; ) dot -= 1;
+  if (dot <= from || stop - dot < 3) return -1;
+  return isTopLevel(span, dot + 1, stop) && !isVersion(span, from) && !isName(span, from, stop) ? stop : -1;
+}
+
+function isTopLevel(span: Span, from: number, to: number): boolean {
+  for (let n = from; n < to; n++) {
+    const byte = span.bytes[n] as number;
+    if (!isLetter(byte) && byte < 0x80) return startsAt(span, from, 'xn--');
+  }
+  return to - from > LONGEST_ENDING || !NO_DOMAIN.has(latin1(span.bytes, from, to).toLowerCase());
+}
+
+/** `package@v1.2.rc`: a version, not a domain. */
+function isVersion(span: Span, from: number): boolean {
+  let n = at(span, from) === code('v') ? from + 1 : from;
+  if (!isDigit(at(span, n))) return false;
+  while (isDigit(at(span, n))) n += 1;
+  return at(span, n) === DOT && isDigit(at(span, n + 1));
+}
+
+function isName(span: Span, from: number, to: number): boolean {
+  return NO_MAIL.some((name) => name.length === to - from && startsAt(span, from, name));
 }
 
 /** `https://user@host`, `postgres://user:password@host`: no address, and not for this detector to judge. */
