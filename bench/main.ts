@@ -3,13 +3,14 @@
  *
  *   npm run bench -- [--quick] [--only NAME,…] [--rounds N] [--seconds N] [--state FOLDER] [--node-flag FLAG]… [--keep]
  *
- * NAME is the beginning of a measure's name (`prepared`, `prepared/8`, `bulk`, `memory`, `plan` …).
+ * NAME is the beginning of a measure's name (`prepared`, `prepared/8`, `bulk`, `memory`, `plan`, `detectors` …).
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MASKED_SCRIPT, makeData } from './data.ts';
+import { detectorCosts, detectorText } from './detectors.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import {
   bulk,
@@ -53,6 +54,12 @@ interface Measure {
   readonly sample: (route: Route) => Promise<Sample>;
 }
 
+const detectors = wanted('detectors') ? detectorText(detectorCosts(rounds)) : '';
+if (only.length === 1 && only[0] === 'detectors') {
+  process.stdout.write(detectors);
+  process.exit();
+}
+
 const folder = mkdtempSync(join(options.state ?? tmpdir(), 'gatehouse-bench-'));
 chmodSync(folder, 0o755);
 if (isTmpfs(folder)) {
@@ -77,7 +84,7 @@ try {
   await measureMemory(report, gateway); // first: what later runs leave in the heap would hide it
   await measureRates(report, direct, bouncer, transaction, gateway);
   await measurePlans(report, direct, gateway);
-  process.stdout.write(report.text());
+  process.stdout.write(report.text() + detectors);
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
   const file = join(results, `${new Date().toISOString().replaceAll(':', '')}.json`);

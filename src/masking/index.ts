@@ -1,3 +1,19 @@
+export {
+  CONTEXT,
+  ColumnDetectors,
+  type ColumnHits,
+  DETECTOR_FAMILIES,
+  type DetectedColumn,
+  type Detector,
+  type DetectorAction,
+  type DetectorChoice,
+  type DetectorFamily,
+  type DetectorId,
+  DetectorSet,
+  detectInText,
+  NATIONAL_IDS,
+  type OwnPattern,
+} from './detect/index.ts';
 export { MaskingError, type MaskingErrorCode } from './errors.ts';
 export { type Effective, effectiveLabels } from './labels/effective.ts';
 export { type ParsedLabels, parseLabelFile } from './labels/parse.ts';

@@ -42,7 +42,7 @@ export class ColumnDetectors implements SightingSink {
   readonly #columns: readonly DetectedColumn[];
   readonly #separator: Separator | undefined;
   readonly #evidence: Evidence[] = [];
-  readonly #counts = new Map<number, Map<Detector, number>>();
+  readonly #counts: { column: number; detector: Detector; hits: number }[][] = [];
   #refusedBy: Detector | undefined;
   // --- of the value that is read now
   #column = 0;
@@ -74,10 +74,7 @@ export class ColumnDetectors implements SightingSink {
   }
 
   counts(): ColumnHits[] {
-    const all: ColumnHits[] = [];
-    for (const [column, byDetector] of this.#counts)
-      for (const [detector, hits] of byDetector) all.push({ column, detector, hits });
-    return all;
+    return this.#counts.flat();
   }
 
   /** Reads a whole value in `bytes`, from `from` to `to`, and masks in place. */
@@ -100,7 +97,7 @@ export class ColumnDetectors implements SightingSink {
       const [stop, ended] = (this.#open.kind === 'pem' ? pemEnd : tokenEnd)(bytes, fresh, to);
       if (this.#open.masked) fillStars(bytes, fresh, stop);
       if (ended || last) this.#open = undefined;
-      if (!ended) return to;
+      if (!ended) return last ? to : stop;
       start = stop;
       this.#fresh = stop;
     }
@@ -128,14 +125,13 @@ export class ColumnDetectors implements SightingSink {
       maskInPlace(span, start, end, detector.kept, this.#columns[column]?.writing === 'number' ? 'number' : 'text');
     if (this.#safe !== Number.POSITIVE_INFINITY && end > this.#safe) {
       this.#safe = end;
-      if (end === span.to && sighting.open !== undefined)
-        this.#open = { kind: sighting.open, masked: action !== 'report' };
+      if (sighting.open !== undefined) this.#open = { kind: sighting.open, masked: action !== 'report' };
     }
     return true;
   }
 
   #evidenceOf(column: number): Evidence {
-    const slot = column < 0 || column >= MAX_COLUMNS ? MAX_COLUMNS : column;
+    const slot = slotOf(column);
     let evidence = this.#evidence[slot];
     if (!evidence) {
       evidence = new Evidence(this.#columns[column]?.name ?? '');
@@ -145,12 +141,18 @@ export class ColumnDetectors implements SightingSink {
   }
 
   #count(column: number, detector: Detector): void {
-    let byDetector = this.#counts.get(column);
-    if (!byDetector) {
-      byDetector = new Map();
-      this.#counts.set(column, byDetector);
+    const slot = slotOf(column);
+    let counts = this.#counts[slot];
+    if (!counts) {
+      counts = [];
+      this.#counts[slot] = counts;
     }
-    byDetector.set(detector, (byDetector.get(detector) ?? 0) + 1);
+    for (const entry of counts) {
+      if (entry.detector !== detector) continue;
+      entry.hits += 1;
+      return;
+    }
+    counts.push({ column: slot === MAX_COLUMNS ? -1 : column, detector, hits: 1 });
   }
 
   /** How many separators stand before `index` in its line: outside quotes, where there are quotes. */
@@ -166,4 +168,8 @@ export class ColumnDetectors implements SightingSink {
     }
     return column;
   }
+}
+
+function slotOf(column: number): number {
+  return column < 0 || column >= MAX_COLUMNS ? MAX_COLUMNS : column;
 }

@@ -27,7 +27,8 @@ const NO_DOMAIN = new Set(
     /\s+/,
   ),
 );
-const LONGEST_ENDING = Math.max(...[...NO_DOMAIN].map(({ length }) => length));
+const step = (hash: number, byte: number): number => (Math.imul(hash, 31) + (byte | 0x20)) | 0;
+const HASHES = new Set([...NO_DOMAIN].map((ending) => [...ending].reduce((hash, char) => step(hash, code(char)), 0)));
 /** Names of algorithms: `chacha20-poly1305@openssh.com`. */
 const NO_MAIL = ['openssh.com', 'libssh.org', 'lysator.liu.se', 'ssh.com'];
 
@@ -76,11 +77,14 @@ function domainEnd(span: Span, from: number): number {
 }
 
 function isTopLevel(span: Span, from: number, to: number): boolean {
+  let hash = 0;
   for (let n = from; n < to; n++) {
     const byte = span.bytes[n] as number;
     if (!isLetter(byte) && byte < 0x80) return startsAt(span, from, 'xn--');
+    hash = step(hash, byte);
   }
-  return to - from > LONGEST_ENDING || !NO_DOMAIN.has(latin1(span.bytes, from, to).toLowerCase());
+  // Nearly no ending has the hash of one of these, so nearly no string is made.
+  return !HASHES.has(hash) || !NO_DOMAIN.has(latin1(span.bytes, from, to).toLowerCase());
 }
 
 /** `package@v1.2.rc`: a version, not a domain. */

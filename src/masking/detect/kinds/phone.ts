@@ -64,12 +64,20 @@ const LENGTHS: Readonly<Record<string, readonly [number, number]>> = {
 };
 const THREE =
   '211 212 213 216 218 220-229 230-239 240-249 250-258 260-269 290 291 297-299 350-359 370-378 380-383 385-387 389 420 421 423 500-509 590-599 670 672-683 685-692 800 808 850 852 853 855 856 870 878 880-883 886 888 960-968 970-977 979 992-996 998';
-const assigned = new Set(
-  THREE.split(' ').flatMap((part) => {
-    const [from = 0, to = from] = part.split('-').map(Number);
-    return Array.from({ length: to - from + 1 }, (_, n) => String(from + n));
-  }),
-);
+/** By the first three digits: fewest and most digits in all; 0 where no country has that code. */
+const fewest = new Uint8Array(1000);
+const most = new Uint8Array(1000);
+for (const part of THREE.split(' ')) {
+  const [from = 0, to = from] = part.split('-').map(Number);
+  fewest.fill(9, from, to + 1);
+  most.fill(15, from, to + 1);
+}
+for (const [prefix, [least, longest]] of Object.entries(LENGTHS)) {
+  const width = 10 ** (3 - prefix.length);
+  const from = Number(prefix) * width;
+  fewest.fill(least, from, from + width);
+  most.fill(longest, from, from + width);
+}
 
 const LONGEST = 15;
 const SEPARATORS = new Set([0x20, 0x28, 0x29, 0x2d, 0x2e, 0x2f]);
@@ -84,18 +92,22 @@ export const phone: Trigger = {
   read(span: Span, end: number, sighting: Sighting): boolean {
     let start = end;
     while (at(span, start) !== PLUS || start === end) if (--start < span.from || end - start > 24) return false;
-    let digits = '';
+    let count = 0;
+    let code = 0; // the first three digits
+    let fifth = 0;
     let stop = start + 1;
     let separators = 0;
     let dots = 0;
-    for (let n = start + 1; digits.length <= LONGEST; n++) {
+    for (let n = start + 1; count <= LONGEST; n++) {
       const byte = at(span, n);
       if (byte === undefined) break;
       if (isDigit(byte)) {
-        if (n > stop && digits !== '') separators += 1;
-        digits += byte - 0x30;
+        if (n > stop && count > 0) separators += 1;
+        count += 1;
+        if (count <= 3) code = code * 10 + byte - 0x30;
+        if (count === 5) fifth = byte - 0x30;
         stop = n + 1;
-      } else if (!SEPARATORS.has(byte) || n - stop >= 2) break;
+      } else if (n - stop >= 2 || !SEPARATORS.has(byte)) break;
       else if (byte === DOT) dots += 1;
     }
     // `+123456789.50` is an amount.
@@ -103,17 +115,14 @@ export const phone: Trigger = {
     const behind = at(span, stop);
     if (isWord(behind) || (behind === DOT && isDigit(at(span, stop + 1)))) return false;
     sighting.reset(start, stop, separators > 0 ? SEPARATED : SIGNED, separators > 0);
-    if (isPhone(digits)) sighting.passed.push(PHONE);
+    if (isPhone(count, code, fifth)) sighting.passed.push(PHONE);
     return true;
   },
 };
 
-function isPhone(digits: string): boolean {
-  const count = digits.length;
-  if (count > LONGEST) return false;
+function isPhone(count: number, code: number, fifth: number): boolean {
+  const least = fewest[code] ?? 0;
+  if (least === 0 || count < least || count > (most[code] ?? 0)) return false;
   // North America: neither area nor exchange begins with 0 or 1.
-  if (digits.startsWith('1')) return count === 11 && (digits[1] ?? '') >= '2' && (digits[4] ?? '') >= '2';
-  const known = LENGTHS[digits[0] === '7' ? '7' : digits.slice(0, 2)];
-  if (known) return count >= known[0] && count <= known[1];
-  return assigned.has(digits.slice(0, 3)) && count >= 9;
+  return code >= 200 || code < 100 || (code % 100 >= 20 && fifth >= 2);
 }

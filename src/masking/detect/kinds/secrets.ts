@@ -66,6 +66,9 @@ const TOKENS: readonly Token[] = [
   token('age', 'age secret key', 'AGE-SECRET-KEY-1', '[0-9A-Z]', 58, 'exact'),
 ];
 
+/** Bytes behind the shortest form of a token that may show that it is no placeholder. */
+const LOOK_FURTHER = 40;
+
 export const SECRETS: readonly Detector[] = TOKENS.map(({ detector }) => detector);
 
 export const secretTriggers: readonly Trigger[] = TOKENS.map((form) => ({
@@ -73,7 +76,7 @@ export const secretTriggers: readonly Trigger[] = TOKENS.map((form) => ({
   read(span: Span, end: number, sighting: Sighting): boolean {
     const start = end - form.length;
     const goesOn = form.goesOn === 'token' ? isToken : form.goesOn === 'alnum' ? isAlnum : () => false;
-    if (!varied(span, start + form.prefix, end)) return false;
+    if (!varied(span, start + form.prefix, end, goesOn)) return false;
     let stop = end;
     while (goesOn(at(span, stop))) stop += 1;
     if (isWord(at(span, stop))) return false;
@@ -85,9 +88,9 @@ export const secretTriggers: readonly Trigger[] = TOKENS.map((form) => ({
 }));
 
 /** `ghp_xxxxxxxxxxxx` in a manual is no secret. */
-function varied(span: Span, from: number, to: number): boolean {
+function varied(span: Span, from: number, end: number, goesOn: (byte: number | undefined) => boolean): boolean {
   const seen = new Set<number>();
-  for (let n = from; n < to; n++) seen.add(span.bytes[n] as number);
+  for (let n = from; n < end || (n < end + LOOK_FURTHER && goesOn(at(span, n))); n++) seen.add(span.bytes[n] as number);
   return seen.size >= 8;
 }
 
@@ -129,6 +132,7 @@ export const PRIVATE_KEY: Detector = {
   kept: NOTHING,
 };
 
+const DASH = 0x2d;
 const BEGIN = '-----BEGIN ';
 const LONGEST_NAME = 32;
 
@@ -152,11 +156,15 @@ const inPem = new Uint8Array(256);
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \r\n\\:,-')
   inPem[char.charCodeAt(0)] = 1;
 
-/** Where the key that is open at `from` ends, and whether its end was seen. */
+const END = '-----END';
+
+/** Where the key that is open at `from` ends, and whether its end was seen; what may be the beginning of `-----END` is not part of it. */
 export function pemEnd(bytes: Uint8Array, from: number, to: number): readonly [number, boolean] {
   const span = { bytes, from, to };
   for (let n = from; n < to; n++) {
-    if (inPem[bytes[n] as number] === 0 || startsAt(span, n, '-----END')) return [n, true];
+    if (inPem[bytes[n] as number] === 0) return [n, true];
+    if (bytes[n] !== DASH || !startsAt(span, n, END.slice(0, to - n))) continue;
+    return [n, to - n >= END.length];
   }
   return [to, false];
 }
