@@ -24,6 +24,8 @@ export interface ColumnRef {
 /** What the data plane asks of the policy room. */
 export interface PolicyPort {
   readonly version: string;
+  /** Something of the context decides about `unmask`. */
+  readonly hiddenColumnsVary: boolean;
   /** Whatever of the context decides about `unmask`, as a key. */
   hiddenColumnsKey(context: AccessContext): string;
   /** Some policy lets `unmask` depend on a row counter. */

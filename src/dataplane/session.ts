@@ -4,6 +4,7 @@ import type { ConnectionConfig } from '../model/config.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AuditKind, AuditRecord, Disclosure, Recorded } from '../model/record.ts';
+import { LiveContext } from './live-context.ts';
 import type { PlannedStatement } from './plan.ts';
 import type { Services } from './services.ts';
 import { type View, viewOf } from './view.ts';
@@ -55,24 +56,9 @@ export class Session {
     this.startedAt = services.clock();
   }
 
-  context(planned: PlannedStatement | undefined, rows: number): AccessContext {
-    const now = this.services.clock();
-    const budget = this.services.rows.current(this.principal.id, now);
-    const { hour, weekday } = localTime(now, this.services.config().timeZone);
-    return {
-      approved: false,
-      routine: false,
-      rows,
-      rowsSession: this.rows,
-      rowsHour: budget.hour,
-      rowsDay: budget.day,
-      ...(planned?.circumstances ?? {}),
-      hour,
-      weekday,
-      sourceIp: this.client.address,
-      client: this.application,
-      ...(this.purpose === '' ? {} : { purpose: this.purpose }),
-    };
+  /** What policies may look at now. `rows`: of the statement, that have left. */
+  context(planned: PlannedStatement | undefined, rows: number, approved = false): AccessContext {
+    return new LiveContext(this, planned, rows, approved);
   }
 
   /** Counts rows the moment they leave for the client. */

@@ -38,7 +38,10 @@ export type ResourceRef =
       readonly connection?: string;
     };
 
-/** Cedar's `context`; absent attributes are absent for Cedar too, but for what is said of statements: `verb`, `object`, `setting` are then "", `hasWhere` true, `allRows` and `privileges` false. */
+/**
+ * Cedar's `context`; absent attributes are absent for Cedar too, but for what is said of statements: `verb`, `object`, `setting` are
+ * then "", `hasWhere` true, `allRows` and `privileges` false. Attributes may be getters, which a spread leaves out.
+ */
 export interface AccessContext {
   readonly approved: boolean;
   readonly routine: boolean;

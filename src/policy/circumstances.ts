@@ -31,9 +31,43 @@ export const ATTRIBUTE_NAMES = Object.keys(READERS) as readonly AttributeName[];
  */
 export function circumstancesOf({ part, setting }: AccessQuestion, context: AccessContext): AccessContext {
   if (part === undefined && setting === undefined) return context;
-  if (part === undefined) return { ...context, ...(setting !== undefined && { setting }) };
-  const { object: _object, privileges: _privileges, ...whole } = context;
-  return { ...whole, ...part, ...(setting !== undefined && { setting }) };
+  const whole = plainCopy(context);
+  if (setting !== undefined) whole.setting = setting;
+  if (part === undefined) return whole;
+  delete whole.object;
+  delete whole.privileges;
+  return Object.assign(whole, part);
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Complete, or it does not compile. */
+const ATTRIBUTES: Record<keyof AccessContext, true> = {
+  approved: true,
+  routine: true,
+  rows: true,
+  rowsSession: true,
+  rowsHour: true,
+  rowsDay: true,
+  verb: true,
+  hasWhere: true,
+  allRows: true,
+  object: true,
+  privileges: true,
+  setting: true,
+  hour: true,
+  weekday: true,
+  sourceIp: true,
+  client: true,
+  purpose: true,
+};
+const NAMES = Object.keys(ATTRIBUTES) as readonly (keyof AccessContext)[];
+
+/** Getters too. */
+function plainCopy(context: AccessContext): Writable<AccessContext> {
+  return Object.fromEntries(
+    NAMES.flatMap((name) => (context[name] === undefined ? [] : [[name, context[name]]])),
+  ) as unknown as Writable<AccessContext>;
 }
 
 /** The circumstances as Cedar gets them. @throws PolicyError ERR_POLICY_CONTEXT for values that no policy could be asked about. */

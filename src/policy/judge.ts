@@ -64,7 +64,7 @@ export class Judge {
       now.forbids.length > 0 &&
       now.forbids.every((id) => this.#policies.get(id)?.approvers !== undefined);
     if (!openToConsent) return { effect: 'refuse', policies: now.forbids, missing: now.missing };
-    const consented = this.#round(cedarContext(this.#principal, { ...context, approved: true }, counters));
+    const consented = this.#round({ ...cedarContext(this.#principal, context, counters), approved: true });
     return consented.allowed
       ? { effect: 'hold', policies: now.forbids }
       : { effect: 'refuse', policies: consented.forbids, missing: consented.missing };
@@ -146,6 +146,11 @@ export class Scope {
     const mentioned = new Set(mentions.flatMap((each) => [...each.attributes]));
     // whether an answer is a hold or a refusal depends on `approved`, but only through policies that mention it
     this.#readers = ATTRIBUTE_NAMES.filter((name: AttributeName) => mentioned.has(name)).map((name) => READERS[name]);
+  }
+
+  /** No circumstance is looked at: there is one key only. */
+  get constant(): boolean {
+    return this.thresholds.none && this.#readers.length === 0;
   }
 
   /** Equal keys, equal answers (for the same principal and resource). */

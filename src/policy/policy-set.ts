@@ -123,6 +123,12 @@ export class PolicySet {
     }
   }
 
+  /** Circumstances decide about hidden columns: while false, their key never changes. */
+  get hiddenColumnsVary(): boolean {
+    this.#unmaskScope ??= this.#scopeOf(['unmask']);
+    return !this.#unmaskScope.constant;
+  }
+
   /**
    * All of the circumstances that hidden columns can depend on: for one principal, equal keys mean equal hidden columns. For
    * callers who keep what they make of them.

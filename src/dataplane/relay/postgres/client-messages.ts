@@ -375,6 +375,9 @@ export class ClientMessages {
     portal?: Portal,
   ): Judged | Promise<Judged> {
     const { judge, asking } = this.#core;
+    if (statements.every(({ statement }) => statement.objects.length === 0)) {
+      return judge.judge({ plan, statements, bind, behind: typesText(portal?.types), asking, portalOf: () => portal });
+    }
     const cursors = this.#cursors(plan, statements);
     const behind = [...typesText(portal?.types), ...statements.flatMap((planned) => this.#behind(planned))];
     return judge.judge({
@@ -459,9 +462,11 @@ function readsTheSame(one: Plan, other: Plan): boolean {
   return meaning(one) === meaning(other);
 }
 
+const NO_TEXT: readonly string[] = [];
+
 /** Two types of a parameter can make two statements of one text. */
 function typesText(types: readonly number[] | undefined): readonly string[] {
-  return types?.some((oid) => oid !== 0) ? [`parameter types: ${types.join(', ')}`] : [];
+  return types?.some((oid) => oid !== 0) ? [`parameter types: ${types.join(', ')}`] : NO_TEXT;
 }
 
 function boundText(meant: PreparedStatement | Portal): readonly string[] {

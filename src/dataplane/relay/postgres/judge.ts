@@ -1,5 +1,5 @@
 import { ApprovalError } from '../../../approval/index.ts';
-import type { AccessContext, Decision, Denial } from '../../../model/access.ts';
+import type { Decision, Denial } from '../../../model/access.ts';
 import type { ApprovalRequest } from '../../../model/approval.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { AuditRecord, Disclosure } from '../../../model/record.ts';
@@ -48,6 +48,9 @@ export interface JudgeInput {
   readonly portalOf: (planned: PlannedStatement) => Portal | undefined;
   readonly asking: Asking;
 }
+
+const STREAMS_ROWS = { streamsRows: true } as const;
+const NO_ROWS = { streamsRows: false } as const;
 
 type Hold = Extract<Denial, { effect: 'hold' }>;
 
@@ -137,8 +140,10 @@ export class Judge {
   }
 
   #decide(planned: PlannedStatement, rows: number, approved: boolean): Decision {
-    const context: AccessContext = { ...this.#session.context(planned, rows), approved };
-    return planned.asker.decide(context, { streamsRows: planned.countsRows });
+    return planned.asker.decide(
+      this.#session.context(planned, rows, approved),
+      planned.countsRows ? STREAMS_ROWS : NO_ROWS,
+    );
   }
 
   #run(input: JudgeInput, planned: PlannedStatement, decision: Decision, consent: Consent | undefined): Run {

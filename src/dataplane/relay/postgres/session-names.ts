@@ -83,7 +83,7 @@ export class SessionNames {
     const { session } = this.#core;
     const world = this.#world();
     const policy = session.services.policy();
-    const decisive = policy.hiddenColumnsKey(session.context(undefined, 0));
+    const decisive = policy.hiddenColumnsVary ? policy.hiddenColumnsKey(session.context(undefined, 0)) : '';
     // Asked for every message: only what can change the answer is looked at.
     const { masks } = session.services.config();
     const same = world === this.#view.world && policy === this.#policy && masks === this.#masks;
