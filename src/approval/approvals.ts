@@ -5,7 +5,15 @@ import type { Principal } from '../model/principal.ts';
 import type { AuditKind, RecordSink } from '../model/record.ts';
 import { bindingHash, bindingKey } from './binding.ts';
 import { ApprovalError } from './errors.ts';
-import { type ApprovalSettings, assertPending, assertReason, quorumMet, type Verdict, withDecision } from './rules.ts';
+import {
+  type ApprovalSettings,
+  assertPending,
+  assertReason,
+  longestWindow,
+  quorumMet,
+  type Verdict,
+  withDecision,
+} from './rules.ts';
 import type { ApprovalEntry, ApprovalFilter, ApprovalPage, ApprovalStore } from './store.ts';
 import { Waiters } from './waiters.ts';
 
@@ -17,6 +25,8 @@ export interface ApprovalOptions {
   /** A new, unguessable request id; `req_` and 96 random bits when absent. */
   readonly newId?: () => string;
   readonly settings: ApprovalSettings;
+  /** Told of every request that was decided, ended or used up, once that is kept. MUST not throw. */
+  readonly changed?: (request: ApprovalRequest) => void;
 }
 
 export interface OpenApproval {
@@ -144,6 +154,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
       const { clear, hidden } = evidence(next);
       const leaf = await record(kind, next, { previous: entry.leaf, ...clear }, hidden);
       if (await kept(kind, next, leaf, () => store.replace(entry.revision, next, leaf))) {
+        options.changed?.(next);
         waiters.tell(next);
         return next;
       }
@@ -176,6 +187,16 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     const { requester, binding } = input;
     if (binding.requester !== requester.id) {
       throw new ApprovalError('ERR_APPROVAL_BAD_BINDING', 'The binding names another requester than the one who asks.');
+    }
+    const { seconds } = binding;
+    if (
+      seconds !== undefined &&
+      !(Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= longestWindow(settings))
+    ) {
+      throw new ApprovalError(
+        'ERR_APPROVAL_BAD_CONDITIONS',
+        `Consent can be asked for 1 to ${longestWindow(settings)} seconds, not for ${seconds}.`,
+      );
     }
     const unstated = input.purpose.trim() === '' && settings.purposeRequired !== true;
     const purpose = unstated ? '' : assertReason(input.purpose, settings.reasonMinLength);

@@ -133,7 +133,7 @@ function assertConditions(verdict: Verdict, settings: ApprovalSettings): Approva
     );
   };
   within('uses', verdict.uses, 1, settings.maxUses ?? 1_000);
-  within('windowSeconds', verdict.windowSeconds, 1, Math.max(settings.maxGrantSeconds ?? DAY, settings.grantSeconds));
+  within('windowSeconds', verdict.windowSeconds, 1, longestWindow(settings));
   within('rowLimit', verdict.rowLimit, 0, Number.MAX_SAFE_INTEGER);
   const { uses, windowSeconds, rowLimit } = verdict;
   if (uses === undefined && windowSeconds === undefined && rowLimit === undefined) return undefined;
@@ -144,13 +144,20 @@ function assertConditions(verdict: Verdict, settings: ApprovalSettings): Approva
   };
 }
 
+/** Seconds for which consent may hold at most. */
+export function longestWindow(settings: ApprovalSettings): number {
+  return Math.max(settings.maxGrantSeconds ?? DAY, settings.grantSeconds);
+}
+
 function grantOf(
   request: ApprovalRequest,
   now: number,
   settings: ApprovalSettings,
 ): NonNullable<ApprovalRequest['grant']> {
   const given = request.decisions.map((decision) => decision.conditions ?? {});
-  const windowSeconds = Math.min(...given.map((one) => one.windowSeconds ?? settings.grantSeconds));
+  const asked = request.binding.seconds;
+  const windows = given.map((one) => one.windowSeconds ?? asked ?? settings.grantSeconds);
+  const windowSeconds = Math.min(...windows, asked ?? Number.POSITIVE_INFINITY);
   const rowLimits = given.flatMap((one) => (one.rowLimit === undefined ? [] : [one.rowLimit]));
   return {
     notAfter: now + windowSeconds * 1_000,

@@ -33,6 +33,7 @@ function unplugged(): ControlPlaneOptions {
     connections: never,
     ledger: { status: rejects, read: rejects },
     labels: { refresh: rejects, effective: rejects },
+    unmask: rejects,
     sink,
     metrics: new MetricsRegistry(),
     health: {},

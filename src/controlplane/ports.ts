@@ -128,6 +128,29 @@ export interface LabelsPort {
   }>;
 }
 
+/** What policy says to somebody who wants to see labels unmasked for a while, and what his consent would be bound to. */
+export type UnmaskPort = (
+  connection: string,
+  principal: Principal,
+  labels: readonly string[],
+) => Promise<{
+  readonly answer:
+    | {
+        readonly effect: 'hold';
+        readonly policies: readonly string[];
+        readonly approvers: readonly string[];
+        readonly quorum: number;
+        readonly reason: string;
+        readonly tables: readonly string[];
+      }
+    | { readonly effect: 'visible' }
+    | { readonly effect: 'refuse'; readonly reason: string };
+  /** Target role. */
+  readonly role: string;
+  /** Version of the policies that answered. */
+  readonly policy: string;
+}>;
+
 export interface LedgerPort {
   status(): Promise<{
     readonly origin: string;
@@ -178,6 +201,7 @@ export interface ControlPlaneOptions {
   readonly connections: () => readonly ConnectionInfo[];
   readonly ledger: LedgerPort;
   readonly labels: LabelsPort;
+  readonly unmask: UnmaskPort;
   readonly sink: RecordSink;
   readonly metrics: MetricsExposition;
   /** Named checks; ready when every one answers true within two seconds. */

@@ -4,6 +4,7 @@ export { RefusalError } from './errors.ts';
 export { type TlsMaterial, tlsMaterial } from './listener.ts';
 export { RowMeter } from './row-meter.ts';
 export type { ApprovalPort, BudgetPort, LogPort, MetricsPort, PolicyPort, Services } from './services.ts';
+export { localTime } from './session.ts';
 export { Tally } from './tally.ts';
 export { TargetQueries } from './target/index.ts';
 export { viewOf } from './view.ts';

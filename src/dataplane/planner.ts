@@ -75,6 +75,7 @@ export class Planner {
     const tables = new Set<string>();
     const questions: AccessQuestion[] = [];
     let masked = 0;
+    const consents = new Set<string>();
     // Temporary relations hold rows of others, and functions may give any.
     let userRelations = statement.readsTemporary === true;
     for (const question of statement.questions.flatMap((each) => withWhole(each, statement))) {
@@ -106,14 +107,16 @@ export class Planner {
           continue;
         }
         questions.push(question);
+        const consented = input.view.consented.get(site.relation)?.get(column);
+        for (const request of consented ?? []) consents.add(request);
         // A mask cannot change while rows stream: the statement stops where it would.
-        if (policy.rowsDecideUnmask) questions.push({ action: 'unmask', resource: question.resource });
+        if (policy.rowsDecideUnmask && !consented) questions.push({ action: 'unmask', resource: question.resource });
       }
     }
     if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
     questions.push(...unpermitted(world.connection, statement));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
-    const clear = clearFields(statement, sorted.labels, masked, policy.version, world.version);
+    const clear = clearFields(statement, sorted.labels, masked, policy.version, world.version, [...consents].sort());
     return {
       statement,
       questions,
@@ -221,6 +224,7 @@ function clearFields(
   masked: number,
   policyVersion: string,
   worldVersion: string,
+  consents: readonly string[],
 ): JsonObject {
   return {
     effect: statement.effect,
@@ -228,6 +232,7 @@ function clearFields(
     labels,
     masked,
     policy: policyVersion,
+    ...(consents.length === 0 ? {} : { unmasked_by: consents }),
     verb: statement.verb,
     world: worldVersion,
   };

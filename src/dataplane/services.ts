@@ -1,5 +1,5 @@
 import type { AccessContext, AccessRequest, Decision } from '../model/access.ts';
-import type { ApprovalBinding, ApprovalRequest } from '../model/approval.ts';
+import type { ApprovalBinding, ApprovalRequest, UnmaskGrants } from '../model/approval.ts';
 import type { ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordQueue } from '../model/record.ts';
@@ -84,6 +84,8 @@ export interface Services {
   readonly policy: () => PolicyPort;
   readonly worlds: Worlds;
   readonly approvals: ApprovalPort;
+  /** Consents to see labels unmasked; the same object as long as nothing changes. */
+  readonly unmasks: (principal: string, connection: string) => UnmaskGrants;
   readonly rows: RowMeter;
   readonly sink: RecordQueue;
   readonly metrics: MetricsPort;

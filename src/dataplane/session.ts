@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AccessContext } from '../model/access.ts';
+import type { UnmaskGrants } from '../model/approval.ts';
 import type { ConnectionConfig } from '../model/config.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
@@ -68,6 +69,11 @@ export class Session {
     this.services.rows.deliver(this.principal.id, rows, this.services.clock());
   }
 
+  /** Consents to see labels unmasked that hold now. */
+  unmasks(): UnmaskGrants {
+    return this.services.unmasks(this.principal.id, this.connection.name);
+  }
+
   view(world: World): View {
     return viewOf(
       world,
@@ -75,6 +81,7 @@ export class Session {
       this.principal,
       this.services.config().masks,
       this.context(undefined, 0),
+      this.unmasks(),
     );
   }
 

@@ -1,5 +1,6 @@
 import { maskedRelation, maskKindFor } from '../masking/index.ts';
 import type { AccessContext } from '../model/access.ts';
+import type { UnmaskGrant, UnmaskGrants } from '../model/approval.ts';
 import type { CatalogRelation, Oid } from '../model/catalog.ts';
 import type { HiddenRelations, MaskedRelation, MaskKind, MaskRules } from '../model/mask.ts';
 import type { Principal } from '../model/principal.ts';
@@ -11,6 +12,8 @@ export interface View {
   readonly key: string;
   readonly world: World;
   readonly hidden: HiddenRelations;
+  /** Columns that are visible by consent alone, with the requests it was given to. */
+  readonly consented: ReadonlyMap<Oid, ReadonlyMap<string, readonly string[]>>;
 }
 
 const caches = new WeakMap<World, Map<string, View>>();
@@ -47,8 +50,9 @@ export function viewOf(
   principal: Principal,
   masks: MaskRules,
   context: AccessContext,
+  unmasks: UnmaskGrants = { key: '', grants: [] },
 ): View {
-  const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${masksKey(masks)}|${principalKey(principal)}`;
+  const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${masksKey(masks)}|${principalKey(principal)}|${unmasks.key}`;
   let cache = caches.get(world);
   if (!cache) {
     cache = new Map();
@@ -56,7 +60,7 @@ export function viewOf(
   }
   const known = cache.get(key);
   if (known) return known;
-  const view: View = { key, world, hidden: hiddenRelations(world, policy, principal, masks, context) };
+  const view: View = { key, world, ...hiddenRelations(world, policy, principal, masks, context, unmasks) };
   if (cache.size >= 10_000) cache.clear();
   cache.set(key, view);
   return view;
@@ -68,7 +72,8 @@ function hiddenRelations(
   principal: Principal,
   masks: MaskRules,
   context: AccessContext,
-): HiddenRelations {
+  unmasks: UnmaskGrants,
+): Pick<View, 'hidden' | 'consented'> {
   const columns: (ColumnRef & { readonly relation: CatalogRelation })[] = [];
   for (const [oid, labels] of world.labels.relations) {
     const relation = world.catalog.relations.get(oid);
@@ -89,9 +94,16 @@ function hiddenRelations(
     Oid,
     { relation: CatalogRelation; kinds: Map<string, MaskKind>; labels: Map<string, readonly string[]> }
   >();
+  const consented = new Map<Oid, Map<string, readonly string[]>>();
   for (const index of hidden) {
     const column = columns[index];
     if (!column) continue;
+    const requests = consentTo(column, { world, policy, principal, context }, unmasks);
+    if (requests.length > 0) {
+      const { oid } = column.relation;
+      consented.set(oid, (consented.get(oid) ?? new Map<string, readonly string[]>()).set(column.column, requests));
+      continue;
+    }
     let entry = byRelation.get(column.relation.oid);
     if (!entry) {
       entry = { relation: column.relation, kinds: new Map(), labels: new Map() };
@@ -103,5 +115,50 @@ function hiddenRelations(
   const relations = new Map<Oid, MaskedRelation>();
   for (const [oid, { relation, kinds, labels }] of byRelation)
     relations.set(oid, maskedRelation(relation, kinds, labels));
-  return relations;
+  return { hidden: relations, consented };
+}
+
+/**
+ * The requests by whose consent a hidden column is visible; none when it stays hidden. Every label that hides it has to be consented
+ * to, and so has every policy that speaks against it.
+ */
+function consentTo(
+  column: ColumnRef,
+  asking: Pick<View, 'world'> & { policy: PolicyPort; principal: Principal; context: AccessContext },
+  { grants }: UnmaskGrants,
+): readonly string[] {
+  const { world, policy, principal, context } = asking;
+  const inForce = grants.filter((grant) => grant.policyVersion === policy.version);
+  if (inForce.length === 0) return [];
+  const decide = (labels: readonly string[]) => {
+    const { schema, table, tableLabels } = column;
+    const name = column.column;
+    const resource = {
+      type: 'Column',
+      connection: world.connection,
+      schema,
+      table,
+      column: name,
+      labels,
+      tableLabels,
+    } as const;
+    return policy.decide({
+      principal,
+      questions: [{ action: 'unmask', resource }],
+      context: { ...context, approved: false },
+    });
+  };
+  const whole = decide(column.labels);
+  if (whole.effect !== 'hold') return [];
+  const used = new Set<UnmaskGrant>();
+  for (const label of column.labels) {
+    if (decide([label]).effect === 'forward') continue;
+    const covering = inForce.filter(({ labels }) =>
+      labels.some((given) => label === given || label.startsWith(`${given}.`)),
+    );
+    if (covering.length === 0) return [];
+    for (const grant of covering) used.add(grant);
+  }
+  const policies = new Set([...used].flatMap((grant) => grant.policies));
+  return whole.policies.every((id) => policies.has(id)) ? [...used].map(({ request }) => request) : [];
 }

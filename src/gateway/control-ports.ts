@@ -1,11 +1,14 @@
+import type { Unmasks } from '../approval/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
-import { type DataPlane, viewOf, type World, type Worlds } from '../dataplane/index.ts';
+import { type DataPlane, localTime, viewOf, type World, type Worlds } from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { AccessContext } from '../model/access.ts';
 import type { Address } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
 import type { Current } from './current.ts';
 import type { StatePaths } from './state.ts';
+import { unmaskAnswer } from './unmask-request.ts';
 
 export interface PortParts {
   readonly current: () => Current;
@@ -16,6 +19,8 @@ export interface PortParts {
   readonly worlds: Worlds;
   readonly postgres: Address | undefined;
   readonly paths: StatePaths;
+  readonly unmasks: Unmasks;
+  readonly clock: () => number;
 }
 
 type Ports = Pick<
@@ -32,6 +37,7 @@ type Ports = Pick<
   | 'health'
   | 'policyStatus'
   | 'openMetrics'
+  | 'unmask'
 >;
 
 /** What the control plane asks for, made of what this node has. */
@@ -84,8 +90,19 @@ export function controlPorts(parts: PortParts): Ports {
       effective: async (connection, principal) => {
         const config = current().loaded.config.connections.get(connection);
         if (!config) throw new Error(`there is no connection ${connection}`);
-        return effectiveLabels(await worlds.ready(config), principal, current());
+        return effectiveLabels(await worlds.ready(config), principal, parts);
       },
+    },
+    unmask: async (connection, principal, labels) => {
+      const config = current().loaded.config.connections.get(connection);
+      if (!config) throw new Error(`there is no connection ${connection}`);
+      const world = await worlds.ready(config);
+      const { policy } = current();
+      return {
+        answer: unmaskAnswer(world, policy, principal, labels, plainContext(parts)),
+        role: config.credential.username,
+        policy: policy.version,
+      };
     },
     health: { ledger: () => parts.ledger.status.failed === undefined },
     openMetrics: () => current().loaded.config.metrics === 'loopback',
@@ -93,18 +110,16 @@ export function controlPorts(parts: PortParts): Ports {
   };
 }
 
-function effectiveLabels(world: World, principal: Principal, { policy, loaded }: Current) {
-  const now = new Date();
-  const view = viewOf(world, policy, principal, loaded.config.masks, {
-    approved: false,
-    routine: false,
-    rows: 0,
-    rowsSession: 0,
-    rowsHour: 0,
-    rowsDay: 0,
-    hour: now.getUTCHours(),
-    weekday: now.getUTCDay() || 7,
-  });
+/** The circumstances of a question that no statement raises. */
+function plainContext({ clock, current }: PortParts): AccessContext {
+  const { hour, weekday } = localTime(clock(), current().loaded.config.timeZone);
+  return { approved: false, routine: false, rows: 0, rowsSession: 0, rowsHour: 0, rowsDay: 0, hour, weekday };
+}
+
+function effectiveLabels(world: World, principal: Principal, parts: PortParts) {
+  const { policy, loaded } = parts.current();
+  const consents = parts.unmasks.current(principal.id, world.connection);
+  const view = viewOf(world, policy, principal, loaded.config.masks, plainContext(parts), consents);
   return {
     catalogVersion: world.version,
     takenAt: world.catalog.takenAt,

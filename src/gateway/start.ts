@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
-import { createApprovals } from '../approval/index.ts';
+import { createApprovals, Unmasks } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
 import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
 import { DataPlane, RowMeter, type Services, Tally, TargetQueries, Worlds } from '../dataplane/index.ts';
@@ -82,7 +82,20 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
   });
 
   const analyser = await createAnalyser({ maxBytes: config().limits.maxStatementBytes });
-  const approvals = createApprovals({ store: storage.approvals, sink: ledger, clock, settings: config().approvals });
+  const unmasks = new Unmasks(clock);
+  const approvals = createApprovals({
+    store: storage.approvals,
+    sink: ledger,
+    clock,
+    settings: config().approvals,
+    changed: (request) => unmasks.note(request),
+  });
+  for (let after: string | undefined; ; ) {
+    const page = await approvals.list({ state: 'approved' }, { limit: 500, ...(after === undefined ? {} : { after }) });
+    for (const request of page.items) unmasks.note(request);
+    after = page.next;
+    if (after === undefined) break;
+  }
   const stored = async (name: string) => {
     const sealed = await storage.secrets.get(name);
     return sealed && openSecret(masterKey, name, sealed);
@@ -143,6 +156,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     policy: () => current.policy,
     worlds,
     approvals,
+    unmasks: (principal, connection) => unmasks.current(principal, connection),
     rows: new RowMeter(storage.budgets),
     sink: ledger,
     metrics,
@@ -168,7 +182,18 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
   const { listeners } = config();
   const postgres = listeners.postgres && (await dataPlane.listen(listeners.postgres));
   const controlPlane: ControlPlane = createControlPlane({
-    ...controlPorts({ current: () => current, dataPlane, storage, ledger, index, worlds, postgres, paths }),
+    ...controlPorts({
+      current: () => current,
+      dataPlane,
+      storage,
+      ledger,
+      index,
+      worlds,
+      postgres,
+      paths,
+      unmasks,
+      clock,
+    }),
     approvals,
     sink: ledger,
     metrics,

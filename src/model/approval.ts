@@ -22,6 +22,29 @@ export interface ApprovalBinding extends JsonObject {
   readonly masks: string;
   /** Effective search path: under another one the same text is another statement. */
   readonly searchPath?: readonly string[];
+  /** Consent is asked for seeing these labels unmasked, not for one statement: `stmt` is empty, `masks` the policy version alone. */
+  readonly unmask?: readonly string[];
+  /** For how long, at most; only with `unmask`. */
+  readonly seconds?: number;
+}
+
+/** Consent to see labels unmasked that holds now. */
+export interface UnmaskGrant {
+  /** Id of the request. */
+  readonly request: string;
+  /** These labels and those below them. */
+  readonly labels: readonly string[];
+  /** The forbids that were consented to; any other still hides. */
+  readonly policies: readonly string[];
+  /** Under another policy set it counts no more. */
+  readonly policyVersion: string;
+  readonly notAfter: number;
+}
+
+/** All grants of one principal on one connection; equal keys mean equal grants. */
+export interface UnmaskGrants {
+  readonly key: string;
+  readonly grants: readonly UnmaskGrant[];
 }
 
 export interface ApprovalDecision {

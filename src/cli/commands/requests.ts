@@ -10,6 +10,13 @@ interface ListOptions {
   readonly limit: number;
 }
 
+interface OpenOptions {
+  readonly connection: string;
+  readonly unmask: readonly string[];
+  readonly for: number;
+  readonly reason: string;
+}
+
 interface ApproveOptions {
   readonly reason: string;
   readonly uses?: number;
@@ -29,6 +36,18 @@ export function registerRequests(program: Command): void {
     .addOption(new Option('--mine', 'only what you asked for'))
     .addOption(new Option('--limit <n>', 'at most this many').argParser(wholeNumber('--limit')).default(50))
     .action(doing(list));
+  requests
+    .command('open')
+    .description('ask to see labels unmasked for a while')
+    .addOption(new Option('--unmask <label...>', 'labels; those below them are meant too').makeOptionMandatory())
+    .requiredOption('--connection <name>', 'where')
+    .addOption(
+      new Option('--for <time>', 'how long, from consent on: 15m, 8h')
+        .argParser(duration('--for'))
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--reason <text>', 'why; approvers read it, and it is kept as evidence')
+    .action(doing(open));
   requests.command('show').description('one request, with the exact statement').argument('<id>').action(doing(show));
   requests
     .command('approve')
@@ -90,9 +109,20 @@ async function list(call: Call<ListOptions>): Promise<void> {
             shortened(each.requester.name, 30),
             each.connection,
             each.approvers.join(' '),
-            shortened(each.statement, 60),
+            shortened(asked(each), 60),
           ]),
         ),
+  );
+}
+
+async function open(call: Call<OpenOptions>): Promise<void> {
+  const { connection, unmask, for: seconds, reason } = call.options;
+  const opened = await call.api().post(request, paths.requests(), { connection, unmask, seconds, reason });
+  call.terminal.result(opened, (each) =>
+    [
+      `${each.id} is ${each.state}: ${each.why}`,
+      `It waits for ${each.approvers.join(', ') || 'an approver'} (${plural(each.quorum, 'person', 'people')}). An approver decides with: gatehouse requests approve ${each.id} --reason …`,
+    ].join('\n'),
   );
 }
 
@@ -131,13 +161,14 @@ function requestText(each: Request): string {
     ['purpose', each.purpose],
     ['tables', each.tables.join(' ')],
     ['labels', each.labels.join(' ')],
+    ['asks', each.unmask && asked(each)],
     ['consent of', `${each.approvers.join(', ')} (${plural(each.quorum, 'person', 'people')})`],
     ['asked', moment(each.createdAt)],
     ['expires', moment(each.expiresAt)],
     [
       'granted',
       each.grant &&
-        `until ${moment(each.grant.notAfter)}, used ${each.grant.used} of ${each.grant.uses}${each.grant.rowLimit === undefined ? '' : `, at most ${each.grant.rowLimit} rows`}`,
+        `until ${moment(each.grant.notAfter)}, ${each.unmask ? 'any number of statements' : `used ${each.grant.used} of ${each.grant.uses}`}${each.grant.rowLimit === undefined ? '' : `, at most ${each.grant.rowLimit} rows`}`,
     ],
     ['binding', each.bindingHash],
     ['you', each.mine ? 'asked for it, so somebody else decides' : each.mayDecide ? 'may decide' : 'may not decide'],
@@ -146,5 +177,10 @@ function requestText(each: Request): string {
     ({ verdict, approver, at, reason }) =>
       `${verdict === 'approve' ? 'approved' : 'denied'} by ${approver.name}${approver.onBehalfOf === undefined ? '' : ` on behalf of ${approver.onBehalfOf}`} at ${moment(at)}: ${printable(reason)}`,
   );
-  return [head, printable(each.statement), ...decisions].join('\n\n');
+  return [head, ...(each.unmask ? [] : [printable(each.statement)]), ...decisions].join('\n\n');
+}
+
+/** What consent is asked for, in one line. */
+function asked({ unmask, statement }: Request): string {
+  return unmask === undefined ? statement : `unmask ${unmask.labels.join(', ')} for ${unmask.seconds} s`;
 }

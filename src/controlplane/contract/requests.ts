@@ -17,7 +17,11 @@ export const request = z
     connection: z.string(),
     role: z.string(),
     session: z.string(),
-    statement: z.string().describe('The exact text consent is asked for'),
+    statement: z.string().describe('The exact text consent is asked for; empty when it is asked for labels'),
+    unmask: z
+      .object({ labels: z.array(z.string()), seconds: count })
+      .optional()
+      .describe('Consent is asked for seeing these labels unmasked, for so long'),
     bindingHash: z.string(),
     parameters: z.string().describe('SHA-256 of the bound parameters, empty without any'),
     policies: z.array(z.string()),
@@ -57,6 +61,25 @@ export const requestQuery = z.strictObject({
 });
 export const requestList = z.object({ items: z.array(request), next }).meta({ id: 'RequestList' });
 export type RequestList = z.infer<typeof requestList>;
+
+export const openRequest = z
+  .strictObject({
+    connection: connectionName,
+    unmask: z
+      .array(
+        z
+          .string()
+          .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/)
+          .max(200),
+      )
+      .min(1)
+      .max(20)
+      .describe('Labels; those below them are meant too'),
+    seconds: z.int().min(1).max(31_536_000).describe('How long, from consent on'),
+    reason: z.string().min(1).max(2_000),
+  })
+  .meta({ id: 'OpenRequest' });
+export type OpenRequest = z.infer<typeof openRequest>;
 
 export const approveRequest = z
   .strictObject({ reason: z.string().min(1).max(2_000), ...conditions })

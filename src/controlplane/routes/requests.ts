@@ -8,6 +8,7 @@ import {
   cancelRequest,
   denyRequest,
   idPath,
+  openRequest,
   type Request,
   requestList,
   requestQuery,
@@ -22,7 +23,7 @@ const decide = { kind: 'policy', action: 'approve', resource: 'Request' } as con
 
 /** Approval requests: seen by who asked and by who may decide or view; decided by policy and the rules of the approval room. */
 export function requestRoutes(server: Server, room: Room): void {
-  const { approvals, clock, connections, gate } = room;
+  const { approvals, clock, connections, gate, unmask } = room;
 
   const isMine = (request: FastifyRequest, one: ApprovalRequest): boolean =>
     one.binding.requester === callerOf(request).id;
@@ -104,6 +105,63 @@ export function requestRoutes(server: Server, room: Room): void {
         (one) => visible(request, one) && (query.mine !== false || !isMine(request, one)),
       );
       return { items: page.items.map((one) => shown(request, one)), ...optional('next', page.next) };
+    },
+  });
+
+  server.route({
+    method: 'POST',
+    url: '/v1/requests',
+    config: { access: { kind: 'policy', action: 'connect', resource: 'Connection' } },
+    schema: {
+      operationId: 'openRequest',
+      summary: 'Ask to see labels unmasked for a while',
+      tags: ['requests'],
+      security: secured,
+      body: openRequest,
+      response: { 200: requestShape, ...failures },
+    },
+    handler: async (request) => {
+      const { connection, seconds, reason } = request.body;
+      const found = connections().find((one) => one.name === connection);
+      if (found === undefined || !gate.may(request, 'connect', { type: 'Connection', connection })) {
+        throw notFound('connection');
+      }
+      gate.clear(request);
+      const requester = callerOf(request);
+      const labels = [...new Set(request.body.unmask)].sort();
+      const { answer, role, policy } = await unmask(connection, requester, labels);
+      if (answer.effect === 'visible') {
+        throw new ControlError('ERR_CONTROLPLANE_CONFLICT', `You see ${labels.join(', ')} unmasked already.`);
+      }
+      if (answer.effect === 'refuse') {
+        throw new ControlError(
+          'ERR_CONTROLPLANE_FORBIDDEN',
+          `Nobody's consent would show you ${labels.join(', ')}: ${answer.reason}. Ask whoever keeps the policies.`,
+        );
+      }
+      const opened = await approvals.open({
+        requester,
+        binding: {
+          v: 1,
+          requester: requester.id,
+          resource: connection,
+          role,
+          stmt: '',
+          params: '',
+          policies: [...answer.policies],
+          masks: policy,
+          unmask: labels,
+          seconds,
+        },
+        session: '',
+        approvers: answer.approvers,
+        quorum: answer.quorum,
+        why: answer.reason,
+        purpose: reason,
+        tables: answer.tables,
+        labels,
+      });
+      return shown(request, opened);
     },
   });
 
@@ -208,6 +266,7 @@ function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide'> {
     role: binding.role,
     session: one.session,
     statement: binding.stmt,
+    ...(binding.unmask === undefined ? {} : { unmask: { labels: [...binding.unmask], seconds: binding.seconds ?? 0 } }),
     bindingHash: one.bindingHash,
     parameters: binding.params,
     policies: [...binding.policies],

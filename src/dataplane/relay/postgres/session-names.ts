@@ -1,3 +1,4 @@
+import type { UnmaskGrants } from '../../../model/approval.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { MaskRules } from '../../../model/mask.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
@@ -49,6 +50,7 @@ export class SessionNames {
   #policy: PolicyPort | undefined;
   #masks: MaskRules | undefined;
   #decisive = '';
+  #unmasks: UnmaskGrants | undefined;
   #context: SessionContext;
   #version = 1;
   /** Something forwarded since the last answer may have changed what names mean. */
@@ -86,10 +88,13 @@ export class SessionNames {
     const decisive = policy.hiddenColumnsVary ? policy.hiddenColumnsKey(session.context(undefined, 0)) : '';
     // Asked for every message: only what can change the answer is looked at.
     const { masks } = session.services.config();
-    const same = world === this.#view.world && policy === this.#policy && masks === this.#masks;
+    const unmasks = session.unmasks();
+    const same =
+      world === this.#view.world && policy === this.#policy && masks === this.#masks && unmasks === this.#unmasks;
     if (same && decisive === this.#decisive) return this.#view;
     this.#policy = policy;
     this.#masks = masks;
+    this.#unmasks = unmasks;
     this.#decisive = decisive;
     const view = session.view(world);
     if (view !== this.#view) {
