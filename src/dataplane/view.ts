@@ -120,7 +120,7 @@ function hiddenRelations(
 
 /**
  * The requests by whose consent a hidden column is visible; none when it stays hidden. Every label that hides it has to be consented
- * to, and so has every policy that speaks against it.
+ * to, and so has every policy that speaks against it; `context` is one without consent.
  */
 function consentTo(
   column: ColumnRef,
@@ -145,7 +145,7 @@ function consentTo(
     return policy.decide({
       principal,
       questions: [{ action: 'unmask', resource }],
-      context: { ...context, approved: false },
+      context,
     });
   };
   const whole = decide(column.labels);

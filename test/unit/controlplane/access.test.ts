@@ -15,6 +15,8 @@ const callers = {
 } as const;
 type Caller = keyof typeof callers;
 
+const asking = { connection: 'shop', unmask: ['pii'], seconds: 60, reason: 'because of a case' };
+
 /** Status for each caller, in the order above. After a change the next caller gets a fresh server. */
 const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string, statuses: string, body?: unknown])[] =
   [
@@ -36,6 +38,7 @@ const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string,
     ['GET', paths.statements('ses_ann'), '  401  401  401  200  404  404  200  200'],
     ['DELETE', `${paths.session('ses_ann')}?reason=enough`, ' 401 401 401 200 404 404 403 200'],
     ['GET', paths.requests(), '             401  401  401  200  200  200  200  200'],
+    ['POST', paths.requests(), '            401  401  401  403  404  404  404  404', asking],
     ['GET', paths.request('REQ'), '         401  401  401  200  404  200  200  200'],
     ['POST', paths.approve('REQ'), '        401  401  401  403  404  200  403  403', { reason: 'seen and agreed' }],
     ['POST', paths.deny('REQ'), '           401  401  401  403  404  200  403  403', { reason: 'not this time' }],
