@@ -1,4 +1,5 @@
 export type { Access } from './access.ts';
+export type { StatementExplanation } from './contract/index.ts';
 export { type ControlPlane, createControlPlane } from './control-plane.ts';
 export { ControlError, type ControlErrorCode } from './errors.ts';
 export { MetricsRegistry } from './metrics.ts';

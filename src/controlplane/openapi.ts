@@ -34,6 +34,7 @@ function unplugged(): ControlPlaneOptions {
     ledger: { status: rejects, read: rejects },
     labels: { refresh: rejects, effective: rejects },
     unmask: rejects,
+    explain: rejects,
     sink,
     metrics: new MetricsRegistry(),
     health: {},

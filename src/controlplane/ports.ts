@@ -5,6 +5,7 @@ import type { Metrics } from '../model/metrics.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
 import type { SessionDirectory } from '../model/session-directory.ts';
+import type { StatementExplanation } from './contract/index.ts';
 
 /** Who stands behind an OIDC token. MUST reject whatever is not fully verified. */
 export interface TokenVerifier {
@@ -128,6 +129,13 @@ export interface LabelsPort {
   }>;
 }
 
+/** What would become of a statement. MUST reject when the target's catalog cannot be read. */
+export type ExplainPort = (
+  connection: string,
+  principal: Principal,
+  asked: { readonly statement: string; readonly searchPath: readonly string[]; readonly approved: boolean },
+) => Promise<StatementExplanation>;
+
 /** What policy says to somebody who wants to see labels unmasked for a while, and what his consent would be bound to. */
 export type UnmaskPort = (
   connection: string,
@@ -202,6 +210,7 @@ export interface ControlPlaneOptions {
   readonly ledger: LedgerPort;
   readonly labels: LabelsPort;
   readonly unmask: UnmaskPort;
+  readonly explain: ExplainPort;
   readonly sink: RecordSink;
   readonly metrics: MetricsExposition;
   /** Named checks; ready when every one answers true within two seconds. */

@@ -26,6 +26,7 @@ import { isLocalProgram, peerAddress } from './peer.ts';
 import type { ControlPlaneOptions } from './ports.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
+import { explainRoutes } from './routes/explain.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { loginRoutes, resourceOf } from './routes/login.ts';
 import { operationRoutes } from './routes/operations.ts';
@@ -217,6 +218,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       connectionRoutes,
       sessionRoutes,
       requestRoutes,
+      explainRoutes,
       ledgerRoutes,
       operationRoutes,
     ]) {

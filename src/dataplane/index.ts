@@ -2,6 +2,7 @@ export { type Query, readCatalog } from './catalog/index.ts';
 export { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 export { RefusalError } from './errors.ts';
 export { type TlsMaterial, tlsMaterial } from './listener.ts';
+export { Planner } from './planner.ts';
 export { RowMeter } from './row-meter.ts';
 export type { ApprovalPort, BudgetPort, LogPort, MetricsPort, PolicyPort, Services } from './services.ts';
 export { localTime } from './session.ts';

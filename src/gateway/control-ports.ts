@@ -5,8 +5,10 @@ import type { Ledger } from '../ledger/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Address } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
+import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
 import type { Current } from './current.ts';
+import { explainStatement } from './explain-statement.ts';
 import type { StatePaths } from './state.ts';
 import { unmaskAnswer } from './unmask-request.ts';
 
@@ -21,6 +23,7 @@ export interface PortParts {
   readonly paths: StatePaths;
   readonly unmasks: Unmasks;
   readonly clock: () => number;
+  readonly analyser: StatementAnalyser;
 }
 
 type Ports = Pick<
@@ -38,6 +41,7 @@ type Ports = Pick<
   | 'policyStatus'
   | 'openMetrics'
   | 'unmask'
+  | 'explain'
 >;
 
 /** What the control plane asks for, made of what this node has. */
@@ -92,6 +96,21 @@ export function controlPorts(parts: PortParts): Ports {
         if (!config) throw new Error(`there is no connection ${connection}`);
         return effectiveLabels(await worlds.ready(config), principal, parts);
       },
+    },
+    explain: async (connection, principal, { statement, searchPath, approved }) => {
+      const config = current().loaded.config.connections.get(connection);
+      if (!config) throw new Error(`there is no connection ${connection}`);
+      return explainStatement(parts.analyser, {
+        text: statement,
+        world: await worlds.ready(config),
+        policy: current().policy,
+        principal,
+        masks: current().loaded.config.masks,
+        context: { ...plainContext(parts), approved },
+        unmasks: parts.unmasks.current(principal.id, connection),
+        searchPath,
+        role: config.credential.username,
+      });
     },
     unmask: async (connection, principal, labels) => {
       const config = current().loaded.config.connections.get(connection);

@@ -193,6 +193,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       paths,
       unmasks,
       clock,
+      analyser,
     }),
     approvals,
     sink: ledger,

@@ -6,10 +6,12 @@ import { CliError } from '../errors.ts';
 import { plural } from '../terminal.ts';
 
 interface ExplainOptions {
-  readonly as: string;
+  readonly as?: string;
   readonly group: readonly string[];
   readonly kind: string;
-  readonly action: string;
+  readonly action?: string;
+  readonly onBehalfOf?: string;
+  readonly searchPath?: string;
   readonly connection?: string;
   readonly table?: string;
   readonly column?: string;
@@ -42,12 +44,16 @@ export function registerPolicy(program: Command): void {
     .action(doing(test));
   policy
     .command('explain')
-    .description('what one question is answered with, and which policies decide')
-    .argument('[folder]', 'the folder with gatehouse.yaml', '.')
-    .requiredOption('--as <id>', 'who asks')
+    .description(
+      'what would become of a statement (asked of the running gateway), or with --action what one question is answered with (offline)',
+    )
+    .argument('[statement or folder]', 'the SQL statement; with --action the folder with gatehouse.yaml', '.')
+    .option('--as <id>', 'who asks; you, when absent')
     .addOption(many('--group <name...>', 'groups of who asks'))
     .addOption(new Option('--kind <kind>', 'what asks').choices(['person', 'service', 'agent']).default('person'))
-    .requiredOption('--action <action>', 'connect, read, write, define, call, unmask, approve, …')
+    .option('--on-behalf-of <person>', 'for whom --as acts')
+    .option('--action <action>', 'connect, read, write, define, call, unmask, approve, …')
+    .option('--search-path <schemas>', 'for bare names of the statement, joined by commas; public when absent')
     .option('--connection <name>', 'the connection')
     .option('--table <schema.table>', 'quoted as in SQL')
     .option('--column <name>', 'a column of --table')
@@ -105,12 +111,50 @@ async function test(call: Call<unknown>, folder: string): Promise<void> {
   if (!ok) process.exitCode = 1;
 }
 
-async function explain(call: Call<ExplainOptions>, folder: string): Promise<void> {
+async function explain(call: Call<ExplainOptions>, subject: string): Promise<void> {
+  if (call.options.action === undefined) return explainStatement(call, subject);
+  return explainQuestion(call, subject);
+}
+
+/** The running gateway knows the target's catalog, so it is the one that is asked; nothing runs there. */
+async function explainStatement(call: Call<ExplainOptions>, statement: string): Promise<void> {
+  const { as, group, kind, connection, onBehalfOf, searchPath, approved } = call.options;
+  if (connection === undefined || statement === '.') {
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      'a statement needs --connection; a single question needs --action',
+      'As in: gatehouse policy explain --connection shop "SELECT email FROM customers"',
+    );
+  }
+  if (as === undefined && (group.length > 0 || onBehalfOf !== undefined)) {
+    throw new CliError('ERR_CLI_USAGE', '--group and --on-behalf-of say something about --as', 'Name --as, too.');
+  }
+  const { paths, statementExplanation } = await import('../../controlplane/contract/index.ts');
+  const { statementText } = await import('../explained.ts');
+  const explained = await call.api().post(statementExplanation, paths.explain(connection), {
+    statement,
+    ...(as === undefined
+      ? {}
+      : { as: { id: as, kind, groups: group, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) } }),
+    ...(searchPath === undefined ? {} : { searchPath: searchPath.split(',').map((schema) => schema.trim()) }),
+    ...(approved === true ? { approved } : {}),
+  });
+  call.terminal.result(explained, statementText);
+  const refused = explained.refusal !== undefined;
+  if (refused || explained.statements.some(({ decision }) => decision.effect !== 'forward')) process.exitCode = 1;
+}
+
+async function explainQuestion(call: Call<ExplainOptions>, folder: string): Promise<void> {
   const { set } = await policiesIn(folder);
   const { explanationText, requestOf, writtenQuestionSchema } = await import('../../policy/index.ts');
   const { options } = call;
   const written = writtenQuestionSchema.safeParse({
-    as: { id: options.as, groups: options.group, kind: options.kind },
+    as: {
+      id: options.as ?? '',
+      groups: options.group,
+      kind: options.kind,
+      ...(options.onBehalfOf === undefined ? {} : { on_behalf_of: options.onBehalfOf }),
+    },
     action: options.action,
     on: resource(options),
     context: { approved: options.approved === true, rows: options.rows ?? 0 },

@@ -1,5 +1,6 @@
 export * from './common.ts';
 export * from './connections.ts';
+export * from './explain.ts';
 export * from './identity.ts';
 export * from './operations.ts';
 export { paths } from './paths.ts';

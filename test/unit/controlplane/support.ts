@@ -193,6 +193,9 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
       }),
       read: async (path) => (path === 'tile/entries/000.p/5' || path === 'checkpoint' ? Buffer.from(path) : undefined),
     },
+    explain: async () => {
+      throw new Error('no catalog here');
+    },
     unmask: async () => ({ answer: { effect: 'refuse', reason: 'not here' }, role: 'app', policy: 'sha256:00' }),
     labels: {
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),
