@@ -133,12 +133,15 @@ export function listSessions(database: DatabaseSync, filter: SessionFilter): Ses
 export function showSession(database: DatabaseSync, id: string): SessionDetail | undefined {
   const row = database.prepare('SELECT * FROM session_index WHERE id = ?').get(id) as Row | undefined;
   if (row === undefined) return undefined;
+  const number = row['number'] ?? null;
   const statements = database
-    .prepare('SELECT * FROM statement_index WHERE session = ? ORDER BY seq LIMIT ?')
-    .all(id, MOST_STATEMENTS) as Row[];
+    .prepare(
+      'SELECT c.*, q.* FROM statement_index q JOIN statement_class c ON c.id = q.class WHERE q.session = ? ORDER BY q.seq LIMIT ?',
+    )
+    .all(number, MOST_STATEMENTS) as Row[];
   const events = database
     .prepare('SELECT * FROM session_event WHERE session = ? ORDER BY seq LIMIT ?')
-    .all(id, MOST_STATEMENTS) as Row[];
+    .all(number, MOST_STATEMENTS) as Row[];
   return { session: toSession(database, row), statements: statements.map(toStatement), events: events.map(toEvent) };
 }
 
@@ -170,14 +173,14 @@ function conditions(filter: SessionFilter): { where: string; values: SQLInputVal
   if (filter.text !== undefined) addOfStatement("q.text LIKE ? ESCAPE '\\'", `%${escapeLike(filter.text)}%`);
   if (filter.label !== undefined) {
     addOfStatement(
-      "EXISTS (SELECT 1 FROM statement_label l WHERE l.seq = q.seq AND (l.label = ? OR l.label LIKE ? ESCAPE '\\'))",
+      "EXISTS (SELECT 1 FROM json_each(q.labels) l WHERE l.value = ? OR l.value LIKE ? ESCAPE '\\')",
       filter.label,
       `${escapeLike(filter.label)}.%`,
     );
   }
   if (filter.table !== undefined) {
     addOfStatement(
-      "EXISTS (SELECT 1 FROM statement_table t WHERE t.seq = q.seq AND (t.name = ? OR t.name LIKE ? ESCAPE '\\'))",
+      "EXISTS (SELECT 1 FROM json_each(q.tables) t WHERE t.value = ? OR t.value LIKE ? ESCAPE '\\')",
       filter.table,
       `%.${escapeLike(filter.table)}`,
     );
@@ -185,7 +188,7 @@ function conditions(filter: SessionFilter): { where: string; values: SQLInputVal
   // One that still waits is counted, but has no record of its own yet.
   if (filter.decision === 'hold' && ofStatement.length === 1) parts.push('s.held > 0');
   else if (ofStatement.length > 0) {
-    parts.push(`EXISTS (SELECT 1 FROM statement_index q WHERE q.session = s.id AND ${ofStatement.join(' AND ')})`);
+    parts.push(`EXISTS (SELECT 1 FROM statement_class q WHERE q.session = s.number AND ${ofStatement.join(' AND ')})`);
   }
   return { where: parts.join(' AND '), values };
 }
@@ -196,10 +199,8 @@ function escapeLike(text: string): string {
 
 function toSession(database: DatabaseSync, row: Row): IndexedSession {
   const labels = database
-    .prepare(
-      'SELECT DISTINCT label FROM statement_label WHERE seq IN (SELECT seq FROM statement_index WHERE session = ?) ORDER BY label',
-    )
-    .all(row['id'] ?? null) as Row[];
+    .prepare('SELECT label FROM session_label WHERE session = ? ORDER BY label')
+    .all(row['number'] ?? null) as Row[];
   const id = optional(row['person_id']);
   return {
     id: String(row['id']),

@@ -2,12 +2,13 @@ import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 /** Raised when the tables or what is read into them change: the index is then made anew from the ledger. */
-const VERSION = 2;
+const VERSION = 3;
 
 const TABLES = `
 CREATE TABLE IF NOT EXISTS index_state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session_index (
-  id TEXT PRIMARY KEY,
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
   first_seq INTEGER NOT NULL UNIQUE,
   started INTEGER NOT NULL,
   last INTEGER NOT NULL,
@@ -25,27 +26,30 @@ CREATE INDEX IF NOT EXISTS session_by_person ON session_index (person_id, first_
 CREATE INDEX IF NOT EXISTS session_by_name ON session_index (person_name, first_seq);
 CREATE INDEX IF NOT EXISTS session_by_connection ON session_index (connection, first_seq);
 CREATE INDEX IF NOT EXISTS session_by_start ON session_index (started);
-CREATE TABLE IF NOT EXISTS statement_index (
-  seq INTEGER PRIMARY KEY,
-  session TEXT NOT NULL,
-  stmt INTEGER,
-  time INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS session_label (session INTEGER NOT NULL, label TEXT NOT NULL, PRIMARY KEY (session, label)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS statement_class (
+  id INTEGER PRIMARY KEY,
+  session INTEGER NOT NULL,
   text TEXT,
   decision TEXT NOT NULL,
   verb TEXT, effect TEXT, fingerprint TEXT, policy TEXT, code TEXT, why TEXT,
-  policies TEXT NOT NULL DEFAULT '[]',
-  labels TEXT NOT NULL DEFAULT '[]',
-  tables TEXT NOT NULL DEFAULT '[]',
-  masked INTEGER NOT NULL DEFAULT 0,
-  approval TEXT,
-  rows INTEGER, bytes INTEGER, outcome TEXT, sqlstate TEXT, ms INTEGER
+  policies TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  tables TEXT NOT NULL,
+  masked INTEGER NOT NULL,
+  approval TEXT
 ) STRICT;
-CREATE INDEX IF NOT EXISTS statement_by_session ON statement_index (session, stmt);
-CREATE TABLE IF NOT EXISTS statement_label (seq INTEGER NOT NULL, label TEXT NOT NULL, PRIMARY KEY (seq, label)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS label_statement ON statement_label (label, seq);
-CREATE TABLE IF NOT EXISTS statement_table (seq INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (seq, name)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS table_statement ON statement_table (name, seq);
-CREATE TABLE IF NOT EXISTS session_event (seq INTEGER PRIMARY KEY, session TEXT NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS class_by_session ON statement_class (session);
+CREATE TABLE IF NOT EXISTS statement_index (
+  session INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  class INTEGER NOT NULL,
+  stmt INTEGER,
+  time INTEGER NOT NULL,
+  rows INTEGER, bytes INTEGER, outcome TEXT, sqlstate TEXT, ms INTEGER,
+  PRIMARY KEY (session, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session_event (seq INTEGER PRIMARY KEY, session INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_by_session ON session_event (session);
 `;
 
@@ -53,9 +57,9 @@ CREATE INDEX IF NOT EXISTS event_by_session ON session_event (session);
 export const INDEX_TABLES = [
   'index_state',
   'session_index',
+  'session_label',
+  'statement_class',
   'statement_index',
-  'statement_label',
-  'statement_table',
   'session_event',
 ] as const;
 

@@ -1,21 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite';
 import {
   bundlePath,
-  type DisclosureLine,
   disclosurePath,
   type LogReader,
   parseBundle,
   parseCheckpoint,
-  parseDisclosureLine,
-  parseEntry,
   parseNote,
   TILE_WIDTH,
 } from '../ledger/verify/index.ts';
+import { type DisclosureFile, disclosureFile, indexedEntry } from './session-index-entry.ts';
 import { type IndexedEntry, IndexFill } from './session-index-fill.ts';
 import { INDEX_TABLES } from './session-index-schema.ts';
 
 /** Bundles per transaction. */
-const STRIDE = 8;
+const STRIDE = 16;
 
 /**
  * Follows a log: takes what its checkpoint speaks for and the index does not have yet. Signatures and hashes are not looked
@@ -42,6 +40,7 @@ export class IndexTail {
     this.#database.exec('BEGIN IMMEDIATE');
     for (const table of INDEX_TABLES) this.#database.exec(`DELETE FROM ${table}`);
     this.#database.exec('COMMIT');
+    this.#fill.forget();
   }
 
   /** Takes everything published. @returns the cursor. */
@@ -50,7 +49,10 @@ export class IndexTail {
     if (bytes === undefined) return this.cursor;
     const { origin, size } = parseCheckpoint(parseNote(bytes).text);
     // Another log, or one that was set back: what is known is not about this one.
-    if ((this.#state('origin') ?? origin) !== origin || this.cursor > size) this.clear();
+    const foreign = (this.#state('origin') ?? origin) !== origin || this.cursor > size;
+    // Cursor and counts are written together, so this is an index that somebody has changed.
+    const changed = this.#state('taken') !== this.#state('cursor');
+    if (foreign || changed) this.clear();
     this.#database.prepare('INSERT OR REPLACE INTO index_state (name, value) VALUES (?, ?)').run('origin', origin);
     while (this.cursor < size) {
       const from = this.cursor;
@@ -66,10 +68,8 @@ export class IndexTail {
       const first = bundle * TILE_WIDTH;
       const parsed = await this.#bundle(bundle, Math.min(TILE_WIDTH, size - first));
       const disclosures = await this.#disclosures(bundle);
-      for (const [at, entry] of parsed.entries()) {
-        const seq = first + at;
-        if (seq < from || seq >= to) continue;
-        entries.push({ envelope: parseEntry(entry), disclosures: disclosures.get(seq) ?? [] });
+      for (let at = Math.max(0, from - first); at < parsed.length && first + at < to; at += 1) {
+        entries.push(indexedEntry(first + at, parsed[at] as Buffer, disclosures));
       }
     }
     return entries;
@@ -84,28 +84,12 @@ export class IndexTail {
     return parseBundle(bytes).slice(0, width);
   }
 
-  async #disclosures(bundle: number): Promise<Map<number, readonly string[]>> {
-    const bytes = await this.#reader.read(disclosurePath(bundle));
-    const known = new Map<number, readonly string[]>();
-    if (bytes === undefined) return known;
-    for (const text of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n')) {
-      const line = lineOrNothing(text);
-      if (line !== undefined) known.set(line.seq, line.disclosures);
-    }
-    return known;
+  async #disclosures(bundle: number): Promise<DisclosureFile> {
+    return disclosureFile(await this.#reader.read(disclosurePath(bundle)));
   }
 
   #state(name: string): string | undefined {
     const row = this.#database.prepare('SELECT value FROM index_state WHERE name = ?').get(name);
     return row === undefined ? undefined : String(row['value']);
-  }
-}
-
-/** The last line may just be being written, or be torn by a crash; it belongs to no published entry then. */
-function lineOrNothing(text: string): DisclosureLine | undefined {
-  try {
-    return parseDisclosureLine(text);
-  } catch {
-    return undefined;
   }
 }
