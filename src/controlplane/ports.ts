@@ -5,7 +5,7 @@ import type { Metrics } from '../model/metrics.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
 import type { SessionDirectory } from '../model/session-directory.ts';
-import type { StatementExplanation } from './contract/index.ts';
+import type { StatementExplanation, WrittenLabels } from './contract/index.ts';
 
 /** Who stands behind an OIDC token. MUST reject whatever is not fully verified. */
 export interface TokenVerifier {
@@ -110,6 +110,11 @@ export interface LabelRelation {
 }
 
 export interface LabelsPort {
+  /** Labels that somebody wrote into the target: in comments and security labels. MUST reject when it did not answer. */
+  written(connection: string): Promise<{
+    readonly found: WrittenLabels['found'];
+    readonly problems: readonly string[];
+  }>;
   /** Reads the target's catalog anew and labels it. MUST reject when the target did not answer; the old view then stays. */
   refresh(connection: string): Promise<{
     readonly before?: string;
@@ -125,6 +130,8 @@ export interface LabelsPort {
     readonly catalogVersion: string;
     readonly takenAt: number;
     readonly relations: readonly LabelRelation[];
+    /** `schema.relation.column` of columns without a label, system schemas left out. */
+    readonly unlabelled: readonly string[];
     readonly problems: readonly string[];
   }>;
 }

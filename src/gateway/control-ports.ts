@@ -1,9 +1,10 @@
 import type { Unmasks } from '../approval/index.ts';
+import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
-import { type DataPlane, localTime, viewOf, type World, type Worlds } from '../dataplane/index.ts';
+import { type DataPlane, localTime, type QueryChannel, viewOf, type World, type Worlds } from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { AccessContext } from '../model/access.ts';
-import type { Address } from '../model/config.ts';
+import type { Address, ConnectionConfig } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
 import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
@@ -11,6 +12,8 @@ import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
 import type { StatePaths } from './state.ts';
 import { unmaskAnswer } from './unmask-request.ts';
+
+const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
 
 export interface PortParts {
   readonly current: () => Current;
@@ -24,6 +27,7 @@ export interface PortParts {
   readonly unmasks: Unmasks;
   readonly clock: () => number;
   readonly analyser: StatementAnalyser;
+  readonly openTarget: (connection: ConnectionConfig) => Promise<QueryChannel>;
 }
 
 type Ports = Pick<
@@ -81,6 +85,17 @@ export function controlPorts(parts: PortParts): Ports {
     },
     ledger: ledgerPort(parts),
     labels: {
+      written: async (connection) => {
+        const config = current().loaded.config.connections.get(connection);
+        if (!config) throw new Error(`there is no connection ${connection}`);
+        const channel = await parts.openTarget(config);
+        try {
+          const { found, problems } = labelsInCatalog(await channel.query(WRITTEN_LABELS_SQL));
+          return { found: found.map((each) => ({ ...each, labels: [...each.labels] })), problems };
+        } finally {
+          await channel.close();
+        }
+      },
       refresh: async (connection) => {
         const before = worlds.peek(connection)?.version;
         const world = await worlds.refresh(connection, 'demand');
@@ -143,6 +158,7 @@ function effectiveLabels(world: World, principal: Principal, parts: PortParts) {
     catalogVersion: world.version,
     takenAt: world.catalog.takenAt,
     problems: world.labels.problems.map(({ message }) => message),
+    unlabelled: unlabelled(world),
     relations: [...world.labels.relations].flatMap(([oid, labels]) => {
       const relation = world.catalog.relations.get(oid);
       if (!relation) return [];
@@ -160,6 +176,17 @@ function effectiveLabels(world: World, principal: Principal, parts: PortParts) {
       ];
     }),
   };
+}
+
+/** Columns of the users' own relations that carry no label, neither their own nor an inherited one. */
+function unlabelled(world: World): string[] {
+  return [...world.catalog.relations.values()]
+    .filter(({ kind, schema }) => kind !== 'sequence' && kind !== 'composite-type' && !SYSTEM_SCHEMAS.has(schema))
+    .flatMap(({ oid, schema, name, columns }) => {
+      const labels = world.labels.relations.get(oid)?.columns;
+      return columns.filter((column) => !labels?.has(column.name)).map((column) => `${schema}.${name}.${column.name}`);
+    })
+    .sort();
 }
 
 function ledgerPort({ ledger, paths }: PortParts): ControlPlaneOptions['ledger'] {

@@ -112,6 +112,21 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
   };
   await loadSticky();
 
+  const openTarget = async (connection: ConnectionConfig) => {
+    const password = await targetPassword(connection);
+    const queries = await TargetQueries.connect({
+      address: connection.address,
+      tls: connection.tls,
+      ...(connection.ca === undefined ? {} : { ca: connection.ca }),
+      database: connection.database,
+      user: connection.credential.username,
+      password: () => password,
+      startupParameters: { application_name: 'gatehouse catalog' },
+      deadlineMs: 15_000,
+    });
+    return { query: (sql: string) => queries.query(sql), close: () => queries.close() };
+  };
+
   const worlds = new Worlds({
     connections: () => config().connections,
     labels: () => current.labels,
@@ -128,20 +143,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
           .catch((error: unknown) => log.error({ error }, 'labels could not be remembered'));
       },
     },
-    open: async (connection) => {
-      const password = await targetPassword(connection);
-      const queries = await TargetQueries.connect({
-        address: connection.address,
-        tls: connection.tls,
-        ...(connection.ca === undefined ? {} : { ca: connection.ca }),
-        database: connection.database,
-        user: connection.credential.username,
-        password: () => password,
-        startupParameters: { application_name: 'gatehouse catalog' },
-        deadlineMs: 15_000,
-      });
-      return { query: (sql) => queries.query(sql), close: () => queries.close() };
-    },
+    open: openTarget,
     onChanged: (world, reason) => {
       const clear = { connection: world.connection, catalog: world.catalog.version, reason, world: world.version };
       ledger.append({ kind: 'catalog.refreshed', time: clock(), clear }).catch(() => undefined);
@@ -194,6 +196,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       unmasks,
       clock,
       analyser,
+      openTarget,
     }),
     approvals,
     sink: ledger,

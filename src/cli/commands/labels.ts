@@ -1,6 +1,8 @@
-import type { Command } from 'commander';
-import { labelView, paths, refreshedLabels } from '../../controlplane/contract/index.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import { labelView, paths, refreshedLabels, writtenLabels } from '../../controlplane/contract/index.ts';
 import { type Call, doing } from '../call.ts';
+import { CliError } from '../errors.ts';
 import { plural, table } from '../terminal.ts';
 
 const SYSTEM = /^(pg_catalog|information_schema)\./;
@@ -11,11 +13,13 @@ export function registerLabels(program: Command): void {
     .command('list')
     .description('labels in force, inherited ones included, and what is masked for you')
     .argument('<connection>')
+    .option('--unlabelled', 'columns that carry no label instead')
     .option('--all', 'also what PostgreSQL itself keeps, which is labelled by the gateway')
     .action(
-      doing(async (call: Call<{ all?: boolean }>, connection: string) => {
+      doing(async (call: Call<{ all?: boolean; unlabelled?: boolean }>, connection: string) => {
         const view = await call.api().get(labelView, paths.labels(connection));
-        call.terminal.result(view, ({ relations, problems }) => {
+        call.terminal.result(view, ({ relations, problems, unlabelled }) => {
+          if (call.options.unlabelled) return unlabelled.join('\n') || 'every column carries a label';
           const rows = relations
             .filter(({ relation }) => call.options.all || !SYSTEM.test(relation))
             .flatMap((relation) => [
@@ -36,6 +40,15 @@ export function registerLabels(program: Command): void {
       }),
     );
   labels
+    .command('import')
+    .description('write a label file from what stands beside the data: comments and security labels, or a dbt manifest')
+    .argument('<connection>')
+    .addOption(
+      new Option('--dbt <manifest.json>', 'read this manifest; comments and security labels of the target when absent'),
+    )
+    .addOption(new Option('--output <file>', 'a new file; standard output when absent'))
+    .action(doing(importLabels));
+  labels
     .command('refresh')
     .description('read the target’s catalog anew, at once')
     .argument('<connection>')
@@ -50,4 +63,52 @@ export function registerLabels(program: Command): void {
         );
       }),
     );
+}
+
+interface ImportOptions {
+  readonly dbt?: string;
+  readonly output?: string;
+}
+
+/** Labels come into force by a reviewed file only: nothing is written into the gateway's own folder unless `--output` says so. */
+async function importLabels(call: Call<ImportOptions>, connection: string): Promise<void> {
+  const { labelFileText, labelsInManifest } = await import('../../config/index.ts');
+  const { dbt, output } = call.options;
+  const { found, problems } =
+    dbt === undefined
+      ? await call.api().get(writtenLabels, paths.writtenLabels(connection))
+      : labelsInManifest(await manifestIn(dbt));
+  const sources = dbt === undefined ? 'comments and security labels' : 'a dbt manifest';
+  const text = labelFileText(
+    connection,
+    found,
+    `Imported from ${sources} on ${new Date().toISOString().slice(0, 10)}. Review before use.`,
+  );
+  if (output !== undefined && found.length > 0) {
+    await writeFile(output, text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+      throw new CliError(
+        'ERR_CLI_FAILED',
+        `${output} cannot be written (${error.code})`,
+        'Choose the name of a new file.',
+      );
+    });
+  }
+  call.terminal.result({ connection, found, problems, ...(output !== undefined && { output }) }, () =>
+    [
+      ...problems.map((problem) => `# note: ${problem}`),
+      found.length === 0
+        ? '# no label found'
+        : output === undefined
+          ? text.trimEnd()
+          : `${output}: ${plural(found.length, 'label entry', 'label entries')}; put it into the labels folder after review`,
+    ].join('\n'),
+  );
+}
+
+async function manifestIn(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new CliError('ERR_CLI_FAILED', `${file} cannot be read as JSON`, (error as Error).message);
+  }
 }

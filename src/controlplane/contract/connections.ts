@@ -35,10 +35,28 @@ export const labelView = z
         ),
       }),
     ),
+    unlabelled: z.array(z.string()).describe('Columns without a label: schema.relation.column'),
     problems: z.array(z.string()).describe('Labels that fit nothing, and views whose lineage is unknown'),
   })
   .meta({ id: 'LabelView' });
 export type LabelView = z.infer<typeof labelView>;
+
+export const writtenLabels = z
+  .object({
+    connection: connectionName,
+    found: z.array(
+      z.object({
+        schema: z.string(),
+        relation: z.string(),
+        column: z.string().optional().describe('Absent: the relation itself'),
+        labels: z.array(z.string()),
+        source: z.string(),
+      }),
+    ),
+    problems: z.array(z.string()),
+  })
+  .meta({ id: 'WrittenLabels' });
+export type WrittenLabels = z.infer<typeof writtenLabels>;
 
 export const refreshedLabels = z
   .object({

@@ -9,6 +9,7 @@ export const paths = {
   connections: () => '/v1/connections',
   labels: (connection: string) => `/v1/connections/${segment(connection)}/labels`,
   refreshLabels: (connection: string) => `/v1/connections/${segment(connection)}/labels/refresh`,
+  writtenLabels: (connection: string) => `/v1/connections/${segment(connection)}/labels/written`,
   explain: (connection: string) => `/v1/connections/${segment(connection)}/explain`,
   credentials: () => '/v1/credentials',
   credential: (id: string) => `/v1/credentials/${segment(id)}`,

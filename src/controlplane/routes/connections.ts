@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ResourceRef } from '../../model/access.ts';
 import { callerOf } from '../access.ts';
-import { connectionList, connectionPath, labelView, refreshedLabels } from '../contract/index.ts';
+import { connectionList, connectionPath, labelView, refreshedLabels, writtenLabels } from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import { recordChange } from '../evidence.ts';
 import type { ConnectionInfo } from '../ports.ts';
@@ -82,8 +82,29 @@ export function connectionRoutes(server: Server, room: Room): void {
             hidden,
           })),
         })),
+        unlabelled: [...view.unlabelled],
         problems: [...view.problems],
       };
+    },
+  });
+
+  server.route({
+    method: 'GET',
+    url: '/v1/connections/:connection/labels/written',
+    config: { access: { kind: 'policy', action: 'manage', resource: 'Connection' } },
+    schema: {
+      operationId: 'writtenLabels',
+      summary: 'Labels that comments and security labels of the target hold, to be put into a label file',
+      tags: ['connections'],
+      security: secured,
+      params: connectionPath,
+      response: { 200: writtenLabels, ...failures },
+    },
+    handler: async (request) => {
+      const { name } = visibleConnection(request, request.params.connection, ['connect', 'view', 'manage']);
+      gate.demand(request, 'manage', resource(name));
+      const { found, problems } = await reachable(name, () => labels.written(name));
+      return { connection: name, found: [...found], problems: [...problems] };
     },
   });
 

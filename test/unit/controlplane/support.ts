@@ -198,10 +198,12 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
     },
     unmask: async () => ({ answer: { effect: 'refuse', reason: 'not here' }, role: 'app', policy: 'sha256:00' }),
     labels: {
+      written: async () => ({ found: [], problems: [] }),
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),
       effective: async () => ({
         catalogVersion: 'v1',
         takenAt: 0,
+        unlabelled: [],
         relations: [
           {
             relation: 'shop.t',
