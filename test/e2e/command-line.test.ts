@@ -272,6 +272,33 @@ test('a statement that waits for consent is held, and stays so once it ran', { t
   );
 });
 
+test('policy explain of a statement asks the gateway, and labels import reads comments there', async () => {
+  assert.equal((await logIn(['--server', url])).code, 0);
+  const explain = (...args: string[]) => run(['policy', 'explain', ...args]);
+  const fine = await explain('--connection', 'shop', 'SELECT id FROM shop.orders');
+  assert.equal(fine.code, 0, fine.said);
+  assert.match(fine.said, /^statement: select, read, touches all rows\n {2}reads shop\.orders: id\n/);
+  assert.match(fine.said, /decision: allowed \(main#1\)[\s\S]*the target gets the statement as it is/);
+  const held = await explain('--connection', 'shop', 'SELECT * FROM shop.employees');
+  assert.equal(held.code, 1);
+  assert.match(held.said, /decision: waits for consent of one person from data-owners: Pay needs an owner's consent/);
+  const nobody = await explain('SELECT id FROM shop.orders', '--connection', 'shop', '--as', 'mo', '--group', 'none');
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.said, /no policy permits read on table shop\.orders of connection shop for person mo/);
+  assert.equal((await explain('SELECT 1')).code, 2, 'without a connection');
+  assert.equal((await explain('SELECT 1', '--connection', 'shop', '--group', 'none')).code, 2, 'groups of nobody');
+  const data = await explain('--json', '--connection', 'shop', 'DELETE FROM shop.orders');
+  const parsed = JSON.parse(data.said) as { statements: { verb: string; allRows: boolean; writes: string[] }[] };
+  assert.deepEqual(
+    parsed.statements.map(({ verb, allRows, writes }) => [verb, allRows, writes.join()]),
+    [['delete', true, 'shop.orders']],
+  );
+  const imported = await run(['labels', 'import', 'shop']);
+  assert.equal(imported.code, 0, imported.said);
+  assert.match(imported.said, /# no label found/);
+  assert.match((await run(['labels', 'list', 'shop', '--unlabelled'])).said, /^shop\.customers\.city$/m);
+});
+
 test('ledger verify compares with what was seen before', async () => {
   const copy = join(scratch, 'ledger');
   await sleep(1_500); // a checkpoint is written within a second

@@ -123,7 +123,7 @@ async function explainStatement(call: Call<ExplainOptions>, statement: string): 
     throw new CliError(
       'ERR_CLI_USAGE',
       'a statement needs --connection; a single question needs --action',
-      'As in: gatehouse policy explain --connection shop "SELECT email FROM customers"',
+      'The statement comes first: gatehouse policy explain "SELECT email FROM customers" --connection shop',
     );
   }
   if (as === undefined && (group.length > 0 || onBehalfOf !== undefined)) {
