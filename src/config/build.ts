@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Address, ConnectionConfig, GatewayConfig, IssuerConfig, SecretSource } from '../model/config.ts';
 import type { MaskKind, MaskRules } from '../model/mask.ts';
 import { parseAddress } from './address.ts';
+import { buildDetectors } from './detectors.ts';
 import type { YamlPath } from './document.ts';
 import type { ConfigDocument, ConnectionDocument, IssuerDocument, MaskDocument, SecretDocument } from './schema.ts';
 
@@ -39,6 +40,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     policies: inFolder(document.policies ?? './policies'),
     labels: inFolder(document.labels ?? './labels'),
     masks: buildMasks(document.masks ?? {}),
+    ...(document.detectors === undefined ? {} : { detectors: buildDetectors(document.detectors, report) }),
     approvals: {
       mode: approvals.mode ?? 'wait',
       waitSeconds: approvals.wait_seconds ?? 300,

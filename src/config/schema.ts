@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DETECTOR_FAMILIES, NATIONAL_IDS } from '../masking/index.ts';
 import { ADDRESS_PATTERN } from './address.ts';
 
 /**
@@ -205,6 +206,69 @@ const maskKind = z
 /** `pii.contact.email`: words joined by dots, as in label files. */
 export const LABEL = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/;
 
+const detectorAction = z.enum(['report', 'mask', 'refuse', 'off']).meta({
+  description:
+    'report: values are counted; mask: and overwritten; refuse: and the result ends there; off: nobody looks for them',
+  examples: ['report'],
+});
+
+const detectorCountries = z
+  .array(z.enum(NATIONAL_IDS.map(({ country }) => country)))
+  .min(1)
+  .meta({
+    description: `Countries whose national ids are looked for: ${NATIONAL_IDS.map(({ country }) => country).join(', ')}; all when absent`,
+    examples: [['de', 'fr']],
+  });
+
+const ownPattern = z
+  .strictObject({
+    pattern: z
+      .string()
+      .min(1)
+      .meta({
+        description:
+          'What values look like: letters, [A-Z0-9], \\d \\w \\s, ( | ), * + ? {2,8}; found as whole words, in linear time',
+        examples: ['EMP-[0-9]{6}'],
+      }),
+    label: z
+      .string()
+      .regex(LABEL)
+      .optional()
+      .meta({
+        description: 'Label that is proposed for columns of such values; custom.<name> when absent',
+        examples: ['hr.employee-id'],
+      }),
+    action: detectorAction.exclude(['off']).optional(),
+  })
+  .meta({ description: 'A pattern of your own', examples: [{ pattern: 'EMP-[0-9]{6}', action: 'mask' }] });
+
+const detectors = z
+  .strictObject({
+    default: detectorAction.optional(),
+    ...Object.fromEntries(
+      DETECTOR_FAMILIES.filter((family) => family !== 'national-id').map((family) => [
+        family,
+        detectorAction.optional(),
+      ]),
+    ),
+    'national-id': z
+      .union([
+        detectorAction,
+        z.strictObject({ action: detectorAction.optional(), countries: detectorCountries.optional() }),
+      ])
+      .optional()
+      .meta({ description: 'An action, or { action: mask, countries: [de, fr] }', examples: ['report'] }),
+    patterns: z
+      .record(z.string().regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/), ownPattern)
+      .optional()
+      .meta({ description: 'Patterns of your own by name: lower-case words joined by hyphens' }),
+  })
+  .meta({
+    description:
+      'What is looked for in results, whatever their labels; nothing when this section is absent. default: report, when absent',
+    examples: [{ default: 'report', pan: 'mask' }],
+  });
+
 export const configDocument = z
   .strictObject({
     $schema: z.string().optional(),
@@ -227,6 +291,7 @@ export const configDocument = z
       description:
         'How columns are masked, by label (lower-case words joined by dots); the longest label that fits wins, default otherwise',
     }),
+    detectors: detectors.optional(),
     approvals: z
       .strictObject({
         mode: z.enum(['wait', 'error']).optional().meta({
@@ -313,4 +378,5 @@ export type ConfigDocument = z.infer<typeof configDocument>;
 export type IssuerDocument = ConfigDocument['identity']['issuers'][number];
 export type ConnectionDocument = ConfigDocument['connections'][string];
 export type SecretDocument = NonNullable<ConnectionDocument['credential']['password']>;
+export type DetectorsDocument = NonNullable<ConfigDocument['detectors']>;
 export type MaskDocument = NonNullable<ConfigDocument['masks']>[string];

@@ -5,7 +5,6 @@ export {
   DETECTOR_FAMILIES,
   type DetectedColumn,
   type Detector,
-  type DetectorAction,
   type DetectorChoice,
   type DetectorFamily,
   type DetectorId,

@@ -1,3 +1,4 @@
+import type { DetectorRules } from './detect.ts';
 import type { MaskRules } from './mask.ts';
 
 /** host:port, split. */
@@ -56,6 +57,8 @@ export interface GatewayConfig {
   readonly policies: string;
   readonly labels: string;
   readonly masks: MaskRules;
+  /** Absent: no value is looked at. */
+  readonly detectors?: DetectorRules;
   readonly approvals: {
     /** `wait`: the client waits for consent, at most `waitSeconds`. `error`: it gets the error with the request's id at once. */
     readonly mode: 'wait' | 'error';

@@ -1,12 +1,10 @@
+import type { DetectorAction } from '../../model/detect.ts';
 import type { Span } from './bytes.ts';
 import type { Detector, Open, Sighting } from './detector.ts';
 import type { DetectorSet, SightingSink } from './detector-set.ts';
 import { Evidence } from './evidence.ts';
 import { pemEnd, tokenEnd } from './kinds/secrets.ts';
 import { fillStars, maskInPlace, type Writing } from './mask.ts';
-
-/** `report`: counted. `mask`: also overwritten. `refuse`: overwritten, and the result ends behind this row. */
-export type DetectorAction = 'report' | 'mask' | 'refuse';
 
 export interface DetectedColumn {
   readonly name: string;

@@ -3,7 +3,6 @@ export {
   ColumnDetectors,
   type ColumnHits,
   type DetectedColumn,
-  type DetectorAction,
   HOLD,
 } from './columns.ts';
 export { DETECTOR_FAMILIES, type Detector, type DetectorFamily, type DetectorId } from './detector.ts';

@@ -1,4 +1,5 @@
-import { ColumnDetectors, type DetectorAction } from './columns.ts';
+import type { DetectorAction } from '../../model/detect.ts';
+import { ColumnDetectors } from './columns.ts';
 import type { Detector } from './detector.ts';
 import type { DetectorSet } from './detector-set.ts';
 
