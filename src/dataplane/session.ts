@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { AccessContext } from '../model/access.ts';
 import type { UnmaskGrants } from '../model/approval.ts';
 import type { ConnectionConfig } from '../model/config.ts';
+import type { DetectorRules } from '../model/detect.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AuditKind, AuditRecord, Disclosure, Recorded } from '../model/record.ts';
+import { type Detection, detectionFor } from './detection.ts';
 import { LiveContext } from './live-context.ts';
 import type { PlannedStatement } from './plan.ts';
-import type { Services } from './services.ts';
+import type { PolicyPort, Services } from './services.ts';
 import { type View, viewOf } from './view.ts';
 import type { World } from './world.ts';
 
@@ -48,6 +50,15 @@ export class Session {
   /** Why the person asks, in his own words; set by the startup option `gatehouse.purpose`. */
   purpose = '';
 
+  #detection:
+    | {
+        readonly rules: DetectorRules;
+        readonly policy: PolicyPort;
+        readonly key: string;
+        readonly made: Detection | undefined;
+      }
+    | undefined;
+
   constructor(services: Services, principal: Principal, connection: ConnectionConfig, client: ClientInfo) {
     this.services = services;
     this.principal = principal;
@@ -72,6 +83,20 @@ export class Session {
   /** Consents to see labels unmasked that hold now. */
   unmasks(): UnmaskGrants {
     return this.services.unmasks(this.principal.id, this.connection.name);
+  }
+
+  /** The detectors on what leaves to this principal; asked for every piece of a result, so what depends on nothing new is kept. */
+  detection(): Detection | undefined {
+    const rules = this.services.config().detectors;
+    if (rules === undefined) return undefined;
+    const policy = this.services.policy();
+    const context = this.context(undefined, 0);
+    const key = policy.hiddenColumnsKey(context);
+    if (this.#detection?.rules === rules && this.#detection.policy === policy && this.#detection.key === key)
+      return this.#detection.made;
+    const made = detectionFor(rules, policy, this.principal, this.connection.name, context);
+    this.#detection = { rules, policy, key, made };
+    return made;
   }
 
   view(world: World): View {

@@ -10,6 +10,7 @@ export type RefusalCode =
   | 'statement-unmaskable'
   | 'plan-changed'
   | 'mask-violation'
+  | 'value-detected'
   | 'ledger-unavailable'
   | 'authentication-failed'
   | 'authentication-timeout'

@@ -33,6 +33,7 @@ export const refusalTable = {
     routine: 'RevalidateCachedQuery',
   },
   'mask-violation': { sqlstate: '42501', severity: 'FATAL' },
+  'value-detected': { sqlstate: '42501', severity: 'ERROR' },
   'ledger-unavailable': { sqlstate: '58030', severity: 'ERROR' }, // io_error
   'authentication-failed': { sqlstate: '28P01', severity: 'FATAL' }, // invalid_password
   'authentication-timeout': { sqlstate: '28000', severity: 'FATAL' }, // invalid_authorization_specification

@@ -19,10 +19,16 @@ export class DetectedCopy {
   /** Payloads of messages whose line is not whole. */
   #line: Buffer[] = [];
   #lineBytes = 0;
+  #stopped = false;
 
   constructor(columns: ColumnDetectors, binary: boolean) {
     this.#columns = columns;
     this.#binary = binary;
+  }
+
+  /** A detector wants the result to end: nothing behind the line leaves. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   /** Takes a piece of one or more CopyData messages; gives what may leave. */
@@ -46,9 +52,13 @@ export class DetectedCopy {
         if (whole || this.#lineBytes >= LONGEST_LINE) out.push(this.end());
       }
       at = end;
+      if (this.#columns.refusedBy !== undefined) {
+        this.#stopped = true;
+        break;
+      }
     }
     if (at > passed) out.push(bytes.subarray(passed, at));
-    this.#held = at === bytes.length ? NOTHING : Buffer.from(bytes.subarray(at));
+    this.#held = at === bytes.length || this.#stopped ? NOTHING : Buffer.from(bytes.subarray(at));
     return out;
   }
 

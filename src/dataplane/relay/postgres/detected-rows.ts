@@ -20,6 +20,7 @@ export class DetectedRows {
   #column = 0;
   #missing = 0;
   #inField = false;
+  #stopped = false;
 
   constructor(columns: ColumnDetectors) {
     this.#columns = columns;
@@ -28,6 +29,11 @@ export class DetectedRows {
   /** Nothing is kept back: the next byte begins a message. */
   get clear(): boolean {
     return this.#held.length === 0 && !this.#inField && this.#fields === 0;
+  }
+
+  /** A detector wants the result to end, and a row has: nothing behind it leaves. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   /** Takes a piece of one or more messages; gives what may leave, a view of the piece wherever nothing was kept back before it. */
@@ -42,6 +48,12 @@ export class DetectedRows {
     }
     for (;;) {
       if (this.#fields === 0) {
+        if (this.#columns.refusedBy !== undefined) {
+          this.#stopped = true;
+          this.#held = NOTHING;
+          this.#sent = 0;
+          return bytes.subarray(sent, at);
+        }
         if (end - at < ROW_HEADER) return this.#keep(bytes, sent, at, at);
         this.#fields = bytes.readUInt16BE(at + 5);
         this.#column = 0;

@@ -1,6 +1,7 @@
 import type { Refusal } from '../../../model/refusal.ts';
 import type { Consent } from '../../consent.ts';
 import type { Plan, PlannedStatement } from '../../plan.ts';
+import type { DetectedResult, ResultColumns } from './detected-result.ts';
 import type { Portal } from './session-objects.ts';
 
 /** One execution of one statement, from forwarding to its last reply. */
@@ -24,6 +25,8 @@ export interface Run {
   bytes: number;
   /** Rows set aside for it and not yet delivered. */
   reserved: number;
+  /** Detectors on its rows, from the first of them on. */
+  detected: DetectedResult | undefined;
   /** The client has already been told that the rest does not come. */
   cut: Refusal | undefined;
   ended: boolean;
@@ -60,6 +63,8 @@ export interface Expectation {
   mark: number;
   /** The target has said what columns the rows of this statement have. */
   described: boolean;
+  /** Columns of the rows that come now, when somebody needs them. */
+  columns: ResultColumns | undefined;
   /** Rows of an internal question. */
   readonly capture: Buffer[] | undefined;
   readonly settle: ((outcome: 'done' | 'failed') => void) | undefined;
@@ -67,7 +72,7 @@ export interface Expectation {
 
 export function expectation(
   kind: ExpectationKind,
-  more: Partial<Omit<Expectation, 'kind' | 'at' | 'described' | 'mark'>> = {},
+  more: Partial<Omit<Expectation, 'kind' | 'at' | 'described' | 'columns' | 'mark'>> = {},
 ): Expectation {
   return {
     kind,
@@ -80,6 +85,7 @@ export function expectation(
     silenced: more.silenced ?? false,
     mark: 0,
     described: false,
+    columns: undefined,
     capture: more.capture,
     settle: more.settle,
   };

@@ -164,6 +164,7 @@ export class Judge {
       rows: 0,
       bytes: 0,
       reserved: 0,
+      detected: undefined,
       cut: undefined,
       ended: false,
     };
@@ -305,6 +306,7 @@ export class Judge {
       rows: run.rows,
       stmt: run.number,
       ...(sqlstate === undefined ? {} : { sqlstate }),
+      ...detectedClear(run),
     });
     if (this.#ends.length >= MOST_ENDS) this.flushEnds();
     else this.#endsTimer ??= setTimeout(() => this.flushEnds(), ENDS_AFTER_MS);
@@ -319,6 +321,13 @@ export class Judge {
     this.#ends = [];
     this.#enqueue({ kind: 'query.end', clear: { ends } });
   }
+}
+
+/** How often which detector spoke for which column of the result, counted from 0: never what it found, and no names. */
+function detectedClear({ detected }: Run): JsonObject {
+  const counts = detected?.counts() ?? [];
+  if (counts.length === 0) return {};
+  return { detected: counts.map(({ column, detector, hits }) => ({ column, detector: detector.id, hits })) };
 }
 
 /** Rows under one consent are counted over all its uses. */

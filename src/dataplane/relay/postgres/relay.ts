@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { gateError, witness } from '../../../masking/index.ts';
+import { type Detector, detectInText, gateError, witness } from '../../../masking/index.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { DurableWaiter } from '../../../model/record.ts';
 import type { Refusal } from '../../../model/refusal.ts';
@@ -15,6 +15,7 @@ import {
   type NoticeField,
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
+import type { Detection } from '../../detection.ts';
 import { refusal } from '../../errors.ts';
 import { lendReads } from '../../lent-reads.ts';
 import { type ForwardPermit, permitHousekeeping } from '../../permit.ts';
@@ -24,6 +25,7 @@ import type { Session, SessionEnd } from '../../session.ts';
 import type { TargetSession } from '../../target/index.ts';
 import { ClientMessages } from './client-messages.ts';
 import { type Pipeline, REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
+import { copyColumns, detectInPlace, type ResultColumns } from './detected-result.ts';
 import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
@@ -105,6 +107,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   /** The client's socket still writes from the target's read buffer. */
   #lending = false;
   #toClient: Buffer[] = [];
+  /** Result columns by plan, for rows that come with a later message. */
+  readonly #described = new WeakMap<Plan, readonly Field[]>();
   readonly #outbox: Outbox;
   #outboxWaiters: (() => void)[] = [];
   #durableWaiters: (() => void)[] = [];
@@ -518,11 +522,54 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[] {
     const hidden = (plan?.view ?? this.names.view()).hidden.size > 0;
-    const gated = hidden ? gateError(fields, hidden) : fields;
+    const gated = this.#detectInFields(hidden ? gateError(fields, hidden) : fields);
     if (!plan?.changed) return gated;
     return gated.map((field) =>
       field.code === 'P' ? { code: 'P', value: String(plan.originalPosition(Number(field.value))) } : field,
     );
+  }
+
+  /** Errors and notices echo values: message, detail, hint, context, and the texts of internal queries. */
+  #detectInFields(fields: readonly NoticeField[]): readonly NoticeField[] {
+    const detection = this.detection;
+    if (detection === undefined) return fields;
+    let changed = false;
+    const gated = fields.map((field) => {
+      if (!'MDHWq'.includes(field.code)) return field;
+      const { text } = detectInText(detection.set, detection.actionOf, field.value);
+      if (text !== field.value) changed = true;
+      return text === field.value ? field : { code: field.code, value: text };
+    });
+    return changed ? gated : fields;
+  }
+
+  get detection(): Detection | undefined {
+    return this.session.detection();
+  }
+
+  described(plan: Plan, fields: readonly Field[]): void {
+    this.#described.set(plan, fields);
+  }
+
+  columnsOf(run: Run): ResultColumns {
+    return { fields: this.#described.get(run.plan) ?? [] };
+  }
+
+  copyColumns(run: Run, binary: boolean): ResultColumns {
+    return copyColumns(run, binary);
+  }
+
+  detectedRefusal(found: Detector): Refusal {
+    this.session.services.metrics.count('detected_refusals_total');
+    return refusal('value-detected', `gatehouse: the result holds a value that may not leave: ${found.title}`, {
+      detail: 'It was masked, and the rows behind it were not delivered.',
+      hint: `Leave the column out, or ask for the right to see ${found.label}.`,
+    });
+  }
+
+  detectInPlace(bytes: Buffer, from: number): void {
+    const detection = this.detection;
+    if (detection !== undefined) detectInPlace(detection, bytes, from);
   }
 
   parameterStatus(name: string, value: string): void {

@@ -1,5 +1,6 @@
+import type { Detector } from '../../../masking/index.ts';
 import type { Refusal } from '../../../model/refusal.ts';
-import { type Frame, FrameScanner, type ScanSink } from '../../../wire/bytes/index.ts';
+import { type Frame, FrameScanner, frameOf, type ScanSink } from '../../../wire/bytes/index.ts';
 import {
   backend,
   encodeRefusal,
@@ -8,7 +9,9 @@ import {
   parseBackend,
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
+import type { Detection } from '../../detection.ts';
 import type { Plan } from '../../plan.ts';
+import { DetectedResult, type ResultColumns } from './detected-result.ts';
 import { type Expectation, ExpectationQueue, type Run } from './expectation.ts';
 
 /** Message type bytes of the target, https://www.postgresql.org/docs/18/protocol-message-formats.html */
@@ -59,6 +62,17 @@ export interface ReplyHost {
   maskViolation(plan: Plan | undefined): void;
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
   parameterStatus(name: string, value: string): void;
+  /** What looks at values as they leave; undefined when nothing does, and then no byte of them is read. */
+  readonly detection: Detection | undefined;
+  /** What is known of the columns of rows whose description was asked for with an earlier message. */
+  columnsOf(run: Run): ResultColumns;
+  copyColumns(run: Run, binary: boolean): ResultColumns;
+  /** Columns as the target described them for this plan. */
+  described(plan: Plan, fields: readonly Field[]): void;
+  /** The refusal that ends a result in which a detector found what may not leave. */
+  detectedRefusal(found: Detector): Refusal;
+  /** Looks at a message that is no row, from `from` on, and masks in place. */
+  detectInPlace(bytes: Buffer, from: number): void;
   /** `mark`: when the message was sent that this ends. */
   ready(status: TransactionStatus, mark: number): void;
   /** A point in the order of messages. */
@@ -180,7 +194,7 @@ export class Replies implements ScanSink {
 
   // --- ScanSink -----------------------------------------------------------------------------------------------------------
 
-  run(_type: number, bytes: Buffer, completed: number): void {
+  run(type: number, bytes: Buffer, completed: number): void {
     const head = this.queue.first;
     if (!head) {
       this.#host.protocolViolation('rows that nobody asked for');
@@ -199,7 +213,24 @@ export class Replies implements ScanSink {
     run.rows += completed;
     run.bytes += bytes.length;
     if (completed > 0) this.#host.counted(run, completed);
-    this.#host.emit(bytes);
+    // Detectors begin with a result or not at all: in the middle of a row nobody could tell where its values lie.
+    const detected = run.detected ?? (run.bytes === bytes.length ? this.#detectors(head, run, type) : undefined);
+    if (detected === undefined) this.#host.emit(bytes);
+    else this.#detect(detected, run, bytes);
+  }
+
+  /** Rows on their way through the detectors. */
+  #detect(detected: DetectedResult, run: Run, bytes: Buffer): void {
+    for (const piece of detected.push(bytes)) if (piece.length > 0) this.#host.emit(piece);
+    const { refusedBy } = detected;
+    if (refusedBy !== undefined) this.#cut(run, this.#host.detectedRefusal(refusedBy));
+  }
+
+  #detectors(head: Expectation, run: Run, type: number): DetectedResult | undefined {
+    const { detection } = this.#host;
+    if (detection === undefined) return undefined;
+    run.detected = new DetectedResult(detection, type, head.columns ?? this.#host.columnsOf(run));
+    return run.detected;
   }
 
   /** The granted rows have left and another one begins. */
@@ -225,11 +256,14 @@ export class Replies implements ScanSink {
       case COPY_IN:
         return this.#copyIn(frame);
       case COPY_OUT:
-        if (this.queue.first) this.queue.first.described = true;
+        return this.#copyOut(frame);
+      case COPY_DONE: {
+        const kept = this.#run()?.cut ? undefined : this.#run()?.detected?.end();
+        if (kept !== undefined && kept.length > 0) this.#host.emit(kept);
         return this.#pass(frame);
-      case COPY_DONE:
-        return this.#pass(frame);
+      }
       case FUNCTION_RESULT:
+        this.#host.detectInPlace(frame.bytes, 9);
         return this.#pass(frame);
       case COMMAND_COMPLETE:
       case EMPTY_QUERY:
@@ -273,6 +307,17 @@ export class Replies implements ScanSink {
     return this.#pass(frame);
   }
 
+  #copyOut(frame: Frame): boolean {
+    const head = this.queue.first;
+    const run = this.#run();
+    if (head) head.described = true;
+    if (head && run && this.#host.detection !== undefined) {
+      const message = parseBackend(frame);
+      if (message.kind === 'copy-out') head.columns = this.#host.copyColumns(run, message.format === 1);
+    }
+    return this.#pass(frame);
+  }
+
   #unexpected(frame: Frame): false {
     this.#host.protocolViolation(`message ${String.fromCharCode(frame.type)} came without a question`);
     return false;
@@ -307,6 +352,7 @@ export class Replies implements ScanSink {
     if (!head) return this.#unexpected(frame);
     const described = () => {
       head.described = true;
+      if (this.#host.detection !== undefined && !head.capture) this.#remember(head, frame);
       if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
       if (head.kind === 'describe') this.#shift('done');
     };
@@ -333,11 +379,20 @@ export class Replies implements ScanSink {
         return false;
       }
       head.described = true;
+      if (this.#host.detection !== undefined) this.#remember(head, frameOf(bytes));
       if (!head.internal && !head.silenced) this.#host.emit(bytes);
       if (head.kind === 'describe') this.#shift('done');
       return true;
     };
     return false;
+  }
+
+  /** Keeps the columns for the rows that follow, now or (extended protocol) with a later message. */
+  #remember(head: Expectation, frame: Frame): void {
+    const message = parseBackend(frame);
+    if (message.kind !== 'row-description') return;
+    head.columns = { fields: message.fields };
+    if (head.kind === 'describe' && head.plan) this.#host.described(head.plan, message.fields);
   }
 
   #statementEnd(frame: Frame, outcome: RunOutcome): boolean {
@@ -354,6 +409,7 @@ export class Replies implements ScanSink {
       return true;
     }
     head.described = false;
+    head.columns = undefined;
     if (head.at < head.runs.length - 1) {
       head.at += 1;
       this.#enter();
@@ -444,6 +500,7 @@ export class Replies implements ScanSink {
       this.#host.emit(fields === message.fields ? frame.bytes : backend.noticeResponse(fields));
       return true;
     }
+    if (message.kind === 'notification') this.#host.detectInPlace(frame.bytes, 9);
     if (message.kind === 'parameter-status') this.#host.parameterStatus(message.name, message.value);
     this.#host.emit(frame.bytes);
     return true;
