@@ -6,7 +6,7 @@ import type { JsonValue } from '../model/json.ts';
 import type { LabelFile } from '../model/mask.ts';
 import type { Lineage } from '../model/statement.ts';
 import { type StatementAnalyser, viewLineage } from '../statement/sql/postgres/index.ts';
-import { CatalogCache, type RefreshReason } from './catalog/index.ts';
+import { CatalogCache, CatalogWatch, type RefreshReason } from './catalog/index.ts';
 import type { LogPort } from './services.ts';
 
 /** What is known of one connection's database at one moment: catalog and effective labels. Immutable. */
@@ -46,6 +46,7 @@ const REFRESH_AFTER_DDL_MS = 500;
 
 interface Entry {
   readonly cache: CatalogCache;
+  readonly watch: CatalogWatch;
   world: World | undefined;
   outdated: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -138,10 +139,24 @@ export class Worlds {
     return this.#entries.get(connection)?.outdated ?? false;
   }
 
+  /**
+   * For those from whom something is hidden: resolves when the world is the target's catalog as it was a moment ago, read anew if need be;
+   * undefined when that is known. Rejects when the target cannot be asked.
+   */
+  confirm(name: string): Promise<void> | undefined {
+    const entry = this.#entries.get(name);
+    if (!entry) return undefined;
+    if (entry.watch.recent !== undefined && entry.watch.recent === entry.cache.fingerprint) return undefined;
+    return entry.watch.look().then(async (fingerprint) => {
+      if (fingerprint !== entry.cache.fingerprint) await this.refresh(name, 'mismatch');
+    });
+  }
+
   /** Label files, or connections, changed. */
   relabel(): void {
     for (const [name, entry] of this.#entries) {
       if (!this.#options.connections().has(name)) {
+        entry.watch.close();
         void entry.cache.close();
         this.#entries.delete(name);
         continue;
@@ -151,7 +166,10 @@ export class Worlds {
   }
 
   async close(): Promise<void> {
-    for (const { timer } of this.#entries.values()) clearTimeout(timer);
+    for (const { timer, watch } of this.#entries.values()) {
+      clearTimeout(timer);
+      watch.close();
+    }
     await Promise.all([...this.#entries.values()].map((entry) => entry.cache.close()));
   }
 
@@ -159,17 +177,19 @@ export class Worlds {
     let entry = this.#entries.get(connection.name);
     if (!entry) {
       const { name } = connection;
+      const open = async () => {
+        const current = this.#options.connections().get(name);
+        if (!current) throw new Error(`there is no connection ${name}`);
+        return this.#options.open(current);
+      };
       entry = {
         cache: new CatalogCache({
           connection: name,
           maxAgeSeconds: this.#options.refreshSeconds,
           clock: this.#options.clock,
-          open: () => {
-            const current = this.#options.connections().get(name);
-            if (!current) throw new Error(`there is no connection ${name}`);
-            return this.#options.open(current);
-          },
+          open,
         }),
+        watch: new CatalogWatch(open),
         world: undefined,
         outdated: false,
         timer: undefined,

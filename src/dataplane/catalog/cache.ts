@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { CatalogSnapshot } from '../../model/catalog.ts';
 import { CatalogError } from './errors.ts';
 import { type Query, readCatalog } from './read.ts';
+import { readFingerprint } from './watch.ts';
 
 export type RefreshReason = 'connect' | 'ddl' | 'clock' | 'mismatch' | 'demand';
 
@@ -29,6 +30,7 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
   readonly #options: CatalogCacheOptions;
   readonly #clock: () => number;
   #snapshot: CatalogSnapshot | undefined;
+  #fingerprint: string | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
   /** Something is known to have changed since `#readAt`: the snapshot may not be used for anything new. */
   #outdated = true;
@@ -46,6 +48,11 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
   /** The last snapshot, however old; `undefined` before the first read. */
   get snapshot(): CatalogSnapshot | undefined {
     return this.#snapshot;
+  }
+
+  /** Of the target's catalog just before the last successful read; see CatalogWatch. */
+  get fingerprint(): string | undefined {
+    return this.#fingerprint;
   }
 
   /** Milliseconds since the epoch at which the last successful read began. */
@@ -129,9 +136,12 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
     // Cleared before reading: a change reported while the read runs must outlast it.
     this.#outdated = false;
     let read: CatalogSnapshot;
+    let fingerprint: string;
     try {
       const target = await open();
       try {
+        // First: a change in between makes the next look find a difference, never the other way round.
+        fingerprint = await readFingerprint(target.query);
         read = await readCatalog(target.query, connection, this.#clock);
       } finally {
         await target.close();
@@ -145,6 +155,7 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
       );
     }
     this.#readAt = begunAt;
+    this.#fingerprint = fingerprint;
     const previous = this.#snapshot;
     if (previous?.version === read.version && previous.connection === read.connection) return previous;
     this.#snapshot = read;

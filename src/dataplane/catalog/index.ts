@@ -4,3 +4,4 @@ export { functionsNamed, relationNamed } from './names.ts';
 export { parseSessionContext } from './parse.ts';
 export { type Query, readCatalog, readSessionContext } from './read.ts';
 export { SESSION_CONTEXT_SQL, SESSION_START_SQL } from './sql.ts';
+export { CatalogWatch } from './watch.ts';

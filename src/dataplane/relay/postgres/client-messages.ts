@@ -184,16 +184,25 @@ export class ClientMessages {
       return this.#refuse(refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' }), '');
     }
     const { bytes } = frame;
-    return then(this.#current(statement, prepared), (current) => {
-      if (core.pipeline.skipping) return undefined;
-      if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
-      const { plan, planned, types = [] } = current;
-      const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, rows: 0 });
-      core.pipeline.open = true;
-      core.replies.expect(expectation('bind', { plan, undo }));
-      core.forward(permitHousekeeping(bytes));
-      return undefined;
-    });
+    return then(
+      this.#confirmed(() => this.#current(statement, prepared)),
+      (current) => {
+        if (core.pipeline.skipping) return undefined;
+        if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
+        const { plan, planned, types = [] } = current;
+        const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, rows: 0 });
+        core.pipeline.open = true;
+        core.replies.expect(expectation('bind', { plan, undo }));
+        core.forward(permitHousekeeping(bytes));
+        return undefined;
+      },
+    );
+  }
+
+  /** Looks at the target's catalog first, where somebody has to. */
+  #confirmed<T extends object>(next: () => T | Refusal | Promise<T | Refusal>): T | Refusal | Promise<T | Refusal> {
+    const unsure = this.#core.names.confirm();
+    return unsure ? unsure.then((refused) => refused ?? next()) : next();
   }
 
   /**
@@ -241,15 +250,18 @@ export class ClientMessages {
       this.#core.forward(permitHousekeeping(bytes));
       return undefined;
     }
-    return then(this.#currentPortal(name, portal), (current) => {
-      if (pipeline.skipping) return undefined;
-      if (isRefusal(current)) return this.#refuse(current, portal.plan.text, portal.plan);
-      const { plan, planned } = current;
-      if (!planned) return undefined;
-      return then(this.#judge(plan, [planned], current.bind, current), (judged) =>
-        this.#forwardExecute(plan, bytes, judged),
-      );
-    });
+    return then(
+      this.#confirmed(() => this.#currentPortal(name, portal)),
+      (current) => {
+        if (pipeline.skipping) return undefined;
+        if (isRefusal(current)) return this.#refuse(current, portal.plan.text, portal.plan);
+        const { plan, planned } = current;
+        if (!planned) return undefined;
+        return then(this.#judge(plan, [planned], current.bind, current), (judged) =>
+          this.#forwardExecute(plan, bytes, judged),
+        );
+      },
+    );
   }
 
   /** The same for a portal that is fetched from again: its rows go on being counted. */

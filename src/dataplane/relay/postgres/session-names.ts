@@ -1,11 +1,13 @@
 import type { UnmaskGrants } from '../../../model/approval.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { MaskRules } from '../../../model/mask.ts';
+import type { Refusal } from '../../../model/refusal.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
 import { frontend } from '../../../wire/postgres/index.ts';
 import { parseSessionContext, SESSION_CONTEXT_SQL } from '../../catalog/index.ts';
+import { refusal } from '../../errors.ts';
 import { permitHousekeeping } from '../../permit.ts';
-import type { Plan, Planned } from '../../plan.ts';
+import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import type { Planner } from '../../planner.ts';
 import type { PolicyPort } from '../../services.ts';
 import type { View } from '../../view.ts';
@@ -115,11 +117,36 @@ export class SessionNames {
     return this.#overlay.world;
   }
 
+  /**
+   * Somebody from whom something is hidden may only go on with a catalog that was the target's a moment ago, however it was changed.
+   * Undefined when it is; resolves to a refusal when that cannot be found out.
+   */
+  confirm(): Promise<Refusal | undefined> | undefined {
+    if (this.view().hidden.size === 0) return undefined;
+    const { services, connection } = this.#core.session;
+    return services.worlds.confirm(connection.name)?.then(
+      () => undefined,
+      (error: unknown) => {
+        services.log.warn({ connection: connection.name, error }, 'the catalog could not be compared');
+        return refusal('target-unavailable', 'gatehouse: the catalog of the target could not be looked at', {
+          detail: 'What is hidden from you depends on it, so the statement was not forwarded.',
+          hint: 'Try again; tell the operator of the gateway if it happens again.',
+        });
+      },
+    );
+  }
+
   /** Plans a text; asks the target first when names may have changed. */
   plan(text: string): Planned | Promise<Planned> {
+    const unsure = this.#plans.get(text)?.statements.every(isNameless) ? undefined : this.confirm();
+    if (!unsure) return this.#plan(text);
+    return unsure.then((refused) => (refused ? { refusal: refused, text } : this.#plan(text)));
+  }
+
+  #plan(text: string): Planned | Promise<Planned> {
     if (!this.#stale) return this.#planFresh(text);
     const early = this.#make(text, this.view(), false);
-    if ('plan' in early && early.plan.statements.every(({ statement }) => NAMELESS.has(statement.verb))) return early;
+    if ('plan' in early && early.plan.statements.every(isNameless)) return early;
     return this.#refresh().then(() => this.#planFresh(text));
   }
 
@@ -245,6 +272,10 @@ export class SessionNames {
     if (core.over) return undefined;
     return (await answered.promise) === 'done' ? internalRows(capture) : undefined;
   }
+}
+
+function isNameless({ statement }: PlannedStatement): boolean {
+  return NAMELESS.has(statement.verb);
 }
 
 /** Plans that speak of names of the session (EXECUTE, FETCH …) are made anew each time. */
