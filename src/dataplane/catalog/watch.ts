@@ -6,6 +6,7 @@ import type { Query } from './read.ts';
  * relations are left out, each session is asked about its own. Objects of the system begin below 16384 (FirstNormalObjectId).
  * https://www.postgresql.org/docs/18/ddl-system-columns.html
  */
+const TEMPORARY = "ARRAY(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')";
 const WRITTEN: readonly { readonly catalog: string; readonly key: string; readonly where: string }[] = [
   { catalog: 'pg_namespace', key: 'oid', where: "nspname !~ '^pg_(toast_)?temp_'" },
   { catalog: 'pg_class', key: 'oid', where: "oid >= 16384 AND relpersistence <> 't'" },
@@ -15,10 +16,14 @@ const WRITTEN: readonly { readonly catalog: string; readonly key: string; readon
     where:
       "attrelid >= 16384 AND attrelid <> ALL (ARRAY(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't'))",
   },
-  { catalog: 'pg_rewrite', key: 'oid', where: 'oid >= 16384' },
-  { catalog: 'pg_trigger', key: 'oid', where: 'oid >= 16384' },
+  { catalog: 'pg_rewrite', key: 'oid', where: `oid >= 16384 AND ev_class <> ALL (${TEMPORARY})` },
+  { catalog: 'pg_trigger', key: 'oid', where: `oid >= 16384 AND tgrelid <> ALL (${TEMPORARY})` },
   { catalog: 'pg_proc', key: 'oid', where: 'oid >= 16384' },
-  { catalog: 'pg_inherits', key: '(inhrelid::int8 << 32) | inhparent::int8', where: 'inhrelid >= 16384' },
+  {
+    catalog: 'pg_inherits',
+    key: '(inhrelid::int8 << 32) | inhparent::int8',
+    where: `inhrelid >= 16384 AND inhrelid <> ALL (${TEMPORARY})`,
+  },
   { catalog: 'pg_operator', key: 'oid', where: 'oid >= 16384' },
   { catalog: 'pg_cast', key: 'oid', where: 'oid >= 16384' },
   {
