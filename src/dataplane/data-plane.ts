@@ -7,6 +7,7 @@ import type { AccessQuestion } from '../model/statement.ts';
 import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { backend } from '../wire/postgres/index.ts';
 import { authenticate } from './authenticate.ts';
+import { ChannelEnded } from './byte-channel.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import { parseSessionContext, SESSION_START_SQL } from './catalog/index.ts';
 import { denialRefusal } from './consent.ts';
@@ -282,32 +283,40 @@ export class DataPlane implements SessionDirectory {
     try {
       const context = parseSessionContext(await askTarget(target, SESSION_START_SQL));
       await session.recordStart();
-      const client = arrival.channel.socket;
-      client.write(greeting(target, key));
-      relay = new PostgresRelay({
-        session,
-        client,
-        target,
-        planner: this.#planner,
-        context,
-        early: arrival.channel.release(),
-        limits: { statement: 64 * MIB, bind: 256 * MIB, copyData: 64 * MIB },
-        cancelTarget: async () => {
-          if (!target.backendKey) return;
-          await cancelTarget(options, target.backendKey).catch((error: unknown) =>
-            services.log.warn({ error }, 'a cancel request failed'),
-          );
-        },
-        refreshCatalog: async (reason) => {
-          await services.worlds.refresh(connection.name, reason);
-        },
-      });
-      this.#running.set(session.id, { session, relay });
-      services.metrics.gauge('sessions_open', this.#running.size);
-      const stop = this.#endWhenExpired(session, principal);
-      const ended = await relay.run();
-      stop();
-      await session.recordEnd(ended).catch(() => undefined);
+      let ended: SessionEnd = 'internal-error';
+      try {
+        const client = arrival.channel.socket;
+        client.write(greeting(target, key));
+        relay = new PostgresRelay({
+          session,
+          client,
+          target,
+          planner: this.#planner,
+          context,
+          early: arrival.channel.release(),
+          limits: { statement: 64 * MIB, bind: 256 * MIB, copyData: 64 * MIB },
+          cancelTarget: async () => {
+            if (!target.backendKey) return;
+            await cancelTarget(options, target.backendKey).catch((error: unknown) =>
+              services.log.warn({ error }, 'a cancel request failed'),
+            );
+          },
+          refreshCatalog: async (reason) => {
+            await services.worlds.refresh(connection.name, reason);
+          },
+        });
+        this.#running.set(session.id, { session, relay });
+        services.metrics.gauge('sessions_open', this.#running.size);
+        const stop = this.#endWhenExpired(session, principal);
+        ended = await relay.run();
+        stop();
+      } catch (error) {
+        if (error instanceof ChannelEnded) ended = 'client-closed'; // before anything was relayed
+        throw error;
+      } finally {
+        // Who finds a start finds an end.
+        await session.recordEnd(ended).catch(() => undefined);
+      }
       services.log.info(
         {
           session: session.id,

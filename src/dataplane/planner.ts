@@ -48,6 +48,7 @@ export class Planner {
       objects: input.objects,
     });
     if ('kind' in analysed) return { refusal: opaqueRefusal(analysed), text };
+    if (view.hidden.size > 0 && readsWhatItMakes(analysed)) return { refusal: OWN_TEMPORARY, text };
     const substituted = substitute(analysed, view.hidden, view.world.catalog);
     if ('refusal' in substituted) return { refusal: substituted.refusal, text };
     const statements = analysed.statements.map((statement) => this.#planStatement(statement, input, policy));
@@ -236,6 +237,21 @@ function clearFields(
     verb: statement.verb,
     world: worldVersion,
   };
+}
+
+const MAKES_RELATIONS: ReadonlySet<string> = new Set(['create', 'select', 'explain', 'execute', 'call', 'do']);
+const OWN_TEMPORARY = refusal(
+  'statement-opaque',
+  'gatehouse: this query string makes a temporary relation and shows what is in one; what its columns are is known only afterwards',
+  { sqlstate: '0A000', hint: 'Send the statements one by one.' },
+);
+
+/** The metadata witness could not tell the columns of a relation that came to be within the query string from hidden ones. */
+function readsWhatItMakes({ statements }: Script): boolean {
+  const made = statements.findIndex(({ verb, changesContext }) => changesContext && MAKES_RELATIONS.has(verb));
+  return (
+    made >= 0 && statements.slice(made + 1).some(({ readsTemporary, returnsRows }) => readsTemporary && returnsRows)
+  );
 }
 
 /** Decisions of one statement come from few sets of policies: the last one is nearly always the next one. */

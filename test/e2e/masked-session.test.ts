@@ -243,3 +243,17 @@ function firstValues(answer: readonly Message[]): string {
   }
   return 'nothing';
 }
+
+test('a query string that makes a temporary table and shows what is in it is refused, and one by one its statements work', async () => {
+  const client = await house.connect(analyst);
+  for (const make of [
+    'CREATE TEMP TABLE kept AS SELECT email FROM shop.customers',
+    'SELECT email INTO TEMP kept FROM shop.customers',
+  ]) {
+    assert.equal(await code(client.query(`${make}; SELECT email FROM kept ORDER BY 1 LIMIT 1`)), '0A000', make);
+    await client.query(make);
+    assert.match(await email(client, 'SELECT email FROM kept ORDER BY 1 LIMIT 1'), PSEUDONYM, make);
+    await client.query('DROP TABLE kept; SELECT 1');
+  }
+  await client.end();
+});
