@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { concealWith } from '../../../src/ledger/conceal.ts';
 import { Commitments } from '../../../src/ledger/commitments.ts';
+import { concealWith } from '../../../src/ledger/conceal.ts';
 import { EnvelopeWriter } from '../../../src/ledger/envelope.ts';
 import { conceal, type LedgerError } from '../../../src/ledger/index.ts';
 import {
