@@ -1,7 +1,7 @@
 /*
  * What the gateway costs, next to a direct connection and to PgBouncer in the same run, round by round.
  *
- *   npm run bench -- [--quick] [--only NAME,…] [--rounds N] [--seconds N] [--state FOLDER] [--node-flag FLAG]… [--keep]
+ *   npm run bench -- [--quick] [--only NAME,…] [--rounds N] [--seconds N] [--state FOLDER] [--in-memory] [--node-flag FLAG]… [--keep]
  *
  * NAME is the beginning of a measure's name (`prepared`, `prepared/8`, `bulk`, `memory`, `plan`, `detectors` …).
  */
@@ -35,6 +35,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string' },
     state: { type: 'string' },
     'node-flag': { type: 'string', multiple: true, default: [] },
+    'in-memory': { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -62,9 +63,11 @@ if (only.length === 1 && only[0] === 'detectors') {
 
 const folder = mkdtempSync(join(options.state ?? tmpdir(), 'gatehouse-bench-'));
 chmodSync(folder, 0o755);
-if (isTmpfs(folder)) {
+if (isTmpfs(folder) && !options['in-memory']) {
   rmSync(folder, { recursive: true });
-  throw new Error(`${folder} is in memory, so the ledger would cost nothing: name a folder on a disk with --state`);
+  throw new Error(
+    `${folder} is in memory, so the ledger would cost nothing: name a folder on a disk with --state, or say --in-memory to leave the disk out on purpose`,
+  );
 }
 const running: Running[] = [];
 const note = (text: string) => process.stderr.write(`bench: ${text}\n`);

@@ -243,7 +243,10 @@ test('a client that leaves while its target is still being connected leaves no s
   }
   await sleep(1_500);
   fake.delay = 0;
-  const sessions = () => server.value("SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'app'");
+  const sessions = () =>
+    server.value(
+      "SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'gatehouse catalog'",
+    );
   for (let turn = 0; turn < 150 && (await sessions()) !== 0; turn++) await sleep(20);
   assert.equal(await sessions(), 0);
   assert.equal(await rig.metric('gatehouse_sessions_open'), 0);

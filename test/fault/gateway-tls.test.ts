@@ -191,5 +191,9 @@ async function noSession(): Promise<void> {
 }
 
 async function sessions(): Promise<number> {
-  return Number(await server.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'"));
+  return Number(
+    await server.value(
+      "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'gatehouse catalog'",
+    ),
+  );
 }

@@ -52,7 +52,7 @@ export interface WatchChannel {
 const BELIEVED = 4;
 const MOST_BELIEVED_MS = 1_000;
 /** Nobody has asked for so long: the connection is given back. */
-const IDLE_MS = 30_000;
+const IDLE_MS = 10_000;
 
 /** Looks whether a target's catalog is still the one that was read, over a connection of its own. Those who ask at once share a look. */
 export class CatalogWatch {
