@@ -75,7 +75,7 @@ export class Report {
     if (this.sync) {
       const { median: half, p99 } = this.sync;
       parts.push(
-        `fdatasync on the state disk, with nothing else to do: median ${rounded(half)} µs, 99 % below ${rounded(p99)} µs;\nan answer waits for one to two of them, so 8 clients get at most ${rounded(8e6 / (1.5 * half))} statements per second\n`,
+        `fdatasync on the state disk, the machine idle: median ${rounded(half)} µs, 99 % below ${rounded(p99)} µs; an answer waits for one or two of them\n`,
       );
     }
     if (this.idleMiB !== undefined) parts.push(`the gateway after its start: ${rounded(this.idleMiB)} MiB resident\n`);
