@@ -70,3 +70,18 @@ for (const [places, answered] of [
     }
   }
 }
+
+for (const { name, statements } of ANSWERED.filter((place) => place.statements.length === 1)) {
+  for (const [relation, column] of HIDDEN) {
+    test(`${column} of ${relation} does not leave through ${name} in a statement prepared once and executed twice`, async () => {
+      const sql = (statements[0] ?? '').replaceAll('{t}', relation).replaceAll('{c}', column);
+      const once = [frontend.bind({ portal: '', statement: 'p' }), frontend.execute('')];
+      const twice = [frontend.parse('p', sql), ...once, ...once, frontend.close('statement', 'p'), frontend.sync()];
+      const shown = async (client: RawClient): Promise<string> => (await client.ask(...twice)).map(text).join('\n');
+      assert.match(await shown(direct), SECRET, 'the server itself shows it');
+      const through = await shown(masked);
+      assertMasked(through);
+      assert.doesNotMatch(through, /ERROR/);
+    });
+  }
+}
