@@ -145,7 +145,7 @@ function essence(replies: readonly Reply[]): string[] {
     });
 }
 
-const todo = 'a late ReadyForQuery takes portals that were bound behind it';
+const todo = 'some seeds still find a difference in what is left of a name behind an error; none is known now';
 test(`random conversations are answered as the server answers them (seed ${seed})`, { todo }, async () => {
   await using server = await CrashableServer.create(SCHEMA);
   await using rig = await Rig.open(server);

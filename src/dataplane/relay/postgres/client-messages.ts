@@ -153,6 +153,8 @@ export class ClientMessages {
   #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned, source: StatementSource): undefined {
     const core = this.#core;
     if (core.pipeline.skipping) return;
+    // The server lets go of the unnamed statement before it reads the new text, so it is gone after an error too.
+    if (name === '') core.objects.removePrepared('');
     if ('refusal' in planned) return this.#refuse(planned.refusal, planned.text);
     const { plan } = planned;
     if (plan.statements.length > 1) {

@@ -420,12 +420,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       { session: this.session.id, connection: this.session.connection.name },
       'the target closed the connection',
     );
-    this.end(
-      'target-lost',
-      refusal('target-lost', 'gatehouse: the target server closed the connection', {
-        hint: 'Connect again; a running transaction was rolled back.',
-      }),
-    );
+    const farewell = refusal('target-lost', 'gatehouse: the target server closed the connection', {
+      hint: 'Connect again; a running transaction was rolled back.',
+    });
+    this.end('target-lost', this.replies.fatal ? undefined : farewell);
   }
 
   emit(bytes: Buffer): void {

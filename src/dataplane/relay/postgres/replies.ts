@@ -100,6 +100,7 @@ export class Replies implements ScanSink {
   #stopped = false;
   #pausing: (() => Promise<boolean>) | undefined;
   #closed = false;
+  #fatal = false;
 
   constructor(host: ReplyHost) {
     this.#host = host;
@@ -111,6 +112,11 @@ export class Replies implements ScanSink {
 
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** The target has said itself why it will close the connection. */
+  get fatal(): boolean {
+    return this.#fatal;
   }
 
   close(): void {
@@ -427,6 +433,8 @@ export class Replies implements ScanSink {
     const head = this.queue.first;
     const message = parseBackend(frame);
     if (message.kind !== 'error-response') return this.#unexpected(frame);
+    // https://www.postgresql.org/docs/18/protocol-error-fields.html: `V` is never translated.
+    this.#fatal ||= message.fields.some(({ code, value }) => code === 'V' && (value === 'FATAL' || value === 'PANIC'));
     if (!head) {
       // A fatal error of the target's own accord, e.g. an administrator's command: it closes the connection after it.
       this.#host.emit(backend.errorResponse(this.#host.gateFields(message.fields, undefined)));
