@@ -153,16 +153,14 @@ export class ClientMessages {
   #forwardParse(name: string, parameterTypes: readonly number[], planned: Planned, source: StatementSource): undefined {
     const core = this.#core;
     if (core.pipeline.skipping) return;
-    // The server lets go of the unnamed statement before it reads the new text, so it is gone after an error too.
-    if (name === '') core.objects.removePrepared('');
-    if ('refusal' in planned) return this.#refuse(planned.refusal, planned.text);
+    if ('refusal' in planned) return this.#refuseParse(name, planned.refusal, planned.text);
     const { plan } = planned;
     if (plan.statements.length > 1) {
       const message = 'cannot insert multiple commands into a prepared statement';
-      return this.#refuse(refusal('statement-opaque', message, { sqlstate: '42601' }), plan.text);
+      return this.#refuseParse(name, refusal('statement-opaque', message, { sqlstate: '42601' }), plan.text);
     }
     const sql = statementBytes(plan, source);
-    if (isRefusal(sql)) return this.#refuse(sql, plan.text, plan);
+    if (isRefusal(sql)) return this.#refuseParse(name, sql, plan.text, plan);
     const undo = core.objects.setPrepared(name, {
       plan,
       planned: plan.statements[0],
@@ -181,6 +179,8 @@ export class ClientMessages {
   #bind(portal: string, statement: string, frame: Frame): Promise<void> | undefined {
     const core = this.#core;
     const prepared = core.objects.prepared(statement);
+    // A PREPARE on its way may make it, an error on its way may undo its Close.
+    if (!prepared && core.replies.queue.size > 0) return this.#again(() => this.#bind(portal, statement, frame));
     if (!prepared) {
       const what = statement === '' ? 'unnamed prepared statement' : `prepared statement "${statement}"`;
       return this.#refuse(refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' }), '');
@@ -199,6 +199,12 @@ export class ClientMessages {
         return undefined;
       },
     );
+  }
+
+  /** Once the target has answered everything: names mean then what they mean there. */
+  async #again(act: () => Promise<void> | undefined): Promise<void> {
+    await this.#core.settled();
+    if (!this.#core.over && !this.#core.pipeline.skipping) await act();
   }
 
   /** Looks at the target's catalog first, where somebody has to. */
@@ -240,6 +246,7 @@ export class ClientMessages {
   #execute(name: string, frame: Frame): Promise<void> | undefined {
     const { objects, pipeline, replies } = this.#core;
     const portal = objects.portal(name);
+    if (!portal && replies.queue.size > 0) return this.#again(() => this.#execute(name, frame));
     if (!portal)
       return this.#refuse(refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' }), '');
     const { bytes } = frame;
@@ -320,17 +327,21 @@ export class ClientMessages {
 
   #close(of: 'statement' | 'portal', name: string, frame: Frame): undefined {
     const { objects, pipeline, replies } = this.#core;
-    if (of === 'statement') objects.removePrepared(name);
-    else objects.removePortal(name);
+    const undo = of === 'statement' ? objects.removePrepared(name) : objects.removePortal(name);
     pipeline.open = true;
-    replies.expect(expectation('close'));
+    replies.expect(expectation('close', { undo }));
     this.#core.forward(permitHousekeeping(frame.bytes));
   }
 
-  #refuse(refused: Refusal, text: string, plan?: Plan): undefined {
+  /** The server lets go of the unnamed statement before it reads the new text, so it is gone after an error too. */
+  #refuseParse(name: string, refused: Refusal, text: string, plan?: Plan): undefined {
+    this.#refuse(refused, text, plan, name === '' ? this.#core.objects.removePrepared('') : undefined);
+  }
+
+  #refuse(refused: Refusal, text: string, plan?: Plan, undo?: () => void): undefined {
     this.#recordRefusal(refused, text, plan);
     this.#core.pipeline.open = true;
-    this.#core.replies.expect(expectation('refusal', { refusal: refused }));
+    this.#core.replies.expect(expectation('refusal', { refusal: refused, undo }));
     this.#core.forward(permitHousekeeping(frontend.parse(REFUSED_NAME, REFUSED_TEXT)));
   }
 

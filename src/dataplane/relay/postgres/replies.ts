@@ -455,7 +455,6 @@ export class Replies implements ScanSink {
       for (const later of head.runs.slice(head.at + 1)) this.#endRun(later, 'skipped');
       return true;
     }
-    head.undo?.();
     this.#dropUntilSync();
     return true;
   }
@@ -464,19 +463,19 @@ export class Replies implements ScanSink {
   #dropUntilSync(): void {
     this.#scanner.allow(Number.POSITIVE_INFINITY);
     const failed = this.queue.shift();
+    // What the gateway refused in the target's place has had its effect on names; what was never read has not.
+    const undos = failed?.kind === 'refusal' ? [] : [failed?.undo];
     failed?.settle?.('failed');
     for (;;) {
       const next = this.queue.first;
-      if (!next) {
-        this.#host.skipUntilSync();
-        return;
-      }
-      if (next.kind === 'sync') {
-        this.#enter();
+      if (!next || next.kind === 'sync') {
+        for (const undo of undos.reverse()) undo?.();
+        if (next) this.#enter();
+        else this.#host.skipUntilSync();
         return;
       }
       this.queue.shift();
-      next.undo?.();
+      undos.push(next.undo);
       for (const run of next.runs) this.#endRun(run, 'skipped');
       next.settle?.('failed');
     }

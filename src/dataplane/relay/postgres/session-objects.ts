@@ -57,12 +57,12 @@ export class SessionObjectTable {
     return replace(this.#portals, name, portal);
   }
 
-  removePrepared(name: string): void {
-    this.#prepared.delete(name);
+  removePrepared(name: string): () => void {
+    return remove(this.#prepared, name);
   }
 
-  removePortal(name: string): void {
-    this.#portals.delete(name);
+  removePortal(name: string): () => void {
+    return remove(this.#portals, name);
   }
 
   /** DEALLOCATE ALL: the unnamed statement stays. */
@@ -101,6 +101,14 @@ export class SessionObjectTable {
 
 export function declaredCursor(plan: Plan, planned: PlannedStatement): Portal {
   return { plan, planned, held: /\bwith\s+hold\b/i.test(planned.statement.text), rows: 0 };
+}
+
+function remove<V>(map: Map<string, V>, name: string): () => void {
+  const before = map.get(name);
+  map.delete(name);
+  return () => {
+    if (before !== undefined && !map.has(name)) map.set(name, before);
+  };
 }
 
 function replace<V>(map: Map<string, V>, name: string, value: V): () => void {
