@@ -19,5 +19,6 @@ export type {
   SessionFilter,
   SessionIndex,
   TokenVerifier,
+  UnmaskAnswer,
 } from './ports.ts';
 export type { RouteFacts } from './server.ts';

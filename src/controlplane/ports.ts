@@ -143,23 +143,27 @@ export type ExplainPort = (
   asked: { readonly statement: string; readonly searchPath: readonly string[]; readonly approved: boolean },
 ) => Promise<StatementExplanation>;
 
+/** What policy says to somebody who wants to see labels unmasked for a while. */
+export type UnmaskAnswer =
+  | {
+      readonly effect: 'hold';
+      readonly policies: readonly string[];
+      readonly approvers: readonly string[];
+      readonly quorum: number;
+      readonly reason: string;
+      /** `schema.table` of the columns that consent would show. */
+      readonly tables: readonly string[];
+    }
+  | { readonly effect: 'visible' }
+  | { readonly effect: 'refuse'; readonly reason: string };
+
 /** What policy says to somebody who wants to see labels unmasked for a while, and what his consent would be bound to. */
 export type UnmaskPort = (
   connection: string,
   principal: Principal,
   labels: readonly string[],
 ) => Promise<{
-  readonly answer:
-    | {
-        readonly effect: 'hold';
-        readonly policies: readonly string[];
-        readonly approvers: readonly string[];
-        readonly quorum: number;
-        readonly reason: string;
-        readonly tables: readonly string[];
-      }
-    | { readonly effect: 'visible' }
-    | { readonly effect: 'refuse'; readonly reason: string };
+  readonly answer: UnmaskAnswer;
   /** Target role. */
   readonly role: string;
   /** Version of the policies that answered. */

@@ -19,7 +19,7 @@ import { PostgresRelay } from './relay/postgres/relay.ts';
 import type { Services } from './services.ts';
 import { describePrincipal, Session, type SessionEnd } from './session.ts';
 import { settingStatement, startupSettings } from './startup-settings.ts';
-import { cancelTarget, connectTarget, type TargetOptions, type TargetSession } from './target/index.ts';
+import { cancelTarget, connectTarget, type TargetOptions, type TargetSession, targetOptions } from './target/index.ts';
 import type { World } from './world.ts';
 
 /** Newest minor version of protocol 3 that is spoken. */
@@ -264,16 +264,10 @@ export class DataPlane implements SessionDirectory {
     const world = await this.#world(connection);
     const settings = this.#settings(arrival, session, world);
     const password = await services.targetPassword(connection);
-    const options: TargetOptions = {
-      address: connection.address,
-      tls: connection.tls,
-      ...(connection.ca === undefined ? {} : { ca: connection.ca }),
-      database: connection.database,
-      user: connection.credential.username,
-      password: () => password,
-      startupParameters: { ...Object.fromEntries(settings), ...Object.fromEntries(services.pseudonymSettings()) },
-      deadlineMs: 15_000,
-    };
+    const options = targetOptions(connection, password, {
+      ...Object.fromEntries(settings),
+      ...Object.fromEntries(services.pseudonymSettings()),
+    });
     const target = await this.#connect(options);
     let relay: PostgresRelay | undefined;
     const key = this.#cancelKeys.issue(
@@ -282,9 +276,7 @@ export class DataPlane implements SessionDirectory {
     );
     try {
       const context = parseSessionContext(await askTarget(target, SESSION_START_SQL));
-      await session.recordStart();
-      let ended: SessionEnd = 'internal-error';
-      try {
+      const ended = await this.#recorded(session, async () => {
         const client = arrival.channel.socket;
         client.write(greeting(target, key));
         relay = new PostgresRelay({
@@ -308,15 +300,10 @@ export class DataPlane implements SessionDirectory {
         this.#running.set(session.id, { session, relay });
         services.metrics.gauge('sessions_open', this.#running.size);
         const stop = this.#endWhenExpired(session, principal);
-        ended = await relay.run();
+        const reason = await relay.run();
         stop();
-      } catch (error) {
-        if (error instanceof ChannelEnded) ended = 'client-closed'; // before anything was relayed
-        throw error;
-      } finally {
-        // Who finds a start finds an end.
-        await session.recordEnd(ended).catch(() => undefined);
-      }
+        return reason;
+      });
       services.log.info(
         {
           session: session.id,
@@ -332,6 +319,21 @@ export class DataPlane implements SessionDirectory {
       this.#running.delete(session.id);
       services.metrics.gauge('sessions_open', this.#running.size);
       target.socket.destroySoon();
+    }
+  }
+
+  /** Who finds a start in the ledger finds an end. */
+  async #recorded(session: Session, run: () => Promise<SessionEnd>): Promise<SessionEnd> {
+    await session.recordStart();
+    let ended: SessionEnd = 'internal-error';
+    try {
+      ended = await run();
+      return ended;
+    } catch (error) {
+      if (error instanceof ChannelEnded) ended = 'client-closed'; // before anything was relayed
+      throw error;
+    } finally {
+      await session.recordEnd(ended).catch(() => undefined);
     }
   }
 

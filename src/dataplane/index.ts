@@ -7,6 +7,6 @@ export { RowMeter } from './row-meter.ts';
 export type { ApprovalPort, BudgetPort, LogPort, MetricsPort, PolicyPort, Services } from './services.ts';
 export { localTime } from './session.ts';
 export { Tally } from './tally.ts';
-export { TargetQueries } from './target/index.ts';
+export { TargetQueries, targetOptions } from './target/index.ts';
 export { viewOf } from './view.ts';
 export { type QueryChannel, type StickyLabels, type World, Worlds } from './world.ts';

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { createApprovals, Unmasks } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
 import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
-import { DataPlane, RowMeter, type Services, Tally, TargetQueries, Worlds } from '../dataplane/index.ts';
+import { DataPlane, RowMeter, type Services, Tally, TargetQueries, targetOptions, Worlds } from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
 import { pseudonymSettings } from '../masking/index.ts';
@@ -114,16 +114,9 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
 
   const openTarget = async (connection: ConnectionConfig) => {
     const password = await targetPassword(connection);
-    const queries = await TargetQueries.connect({
-      address: connection.address,
-      tls: connection.tls,
-      ...(connection.ca === undefined ? {} : { ca: connection.ca }),
-      database: connection.database,
-      user: connection.credential.username,
-      password: () => password,
-      startupParameters: { application_name: 'gatehouse catalog' },
-      deadlineMs: 15_000,
-    });
+    const queries = await TargetQueries.connect(
+      targetOptions(connection, password, { application_name: 'gatehouse catalog' }),
+    );
     return { query: (sql: string) => queries.query(sql), close: () => queries.close() };
   };
 

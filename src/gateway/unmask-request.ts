@@ -1,21 +1,8 @@
+import type { UnmaskAnswer } from '../controlplane/index.ts';
 import type { World } from '../dataplane/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Principal } from '../model/principal.ts';
 import type { PolicySet } from '../policy/index.ts';
-
-/** What policy says to somebody who wants to see labels unmasked for a while. */
-export type UnmaskAnswer =
-  | {
-      readonly effect: 'hold';
-      readonly policies: readonly string[];
-      readonly approvers: readonly string[];
-      readonly quorum: number;
-      readonly reason: string;
-      /** `schema.table` of the columns that consent would show. */
-      readonly tables: readonly string[];
-    }
-  | { readonly effect: 'visible' }
-  | { readonly effect: 'refuse'; readonly reason: string };
 
 /** Asks `unmask` for every column of the connection that carries one of the labels, or one below. */
 export function unmaskAnswer(

@@ -14,8 +14,6 @@ import {
   unique,
 } from './session-index-values.ts';
 
-export type { IndexedEntry };
-
 /** Longest statement text that is kept for searching, in characters; the ledger has the rest. */
 const LONGEST_TEXT = 100_000;
 /** Sessions, and classes and running statements of one, that are remembered between batches; what is forgotten is read or made again. */
@@ -212,7 +210,7 @@ export class IndexFill {
     // A script's statements have a text each.
     const statements = hidden.all('statement').filter((value) => typeof value === 'string');
     const labels = unique(strings(members['labels']));
-    this.#run(
+    const made = this.#run(
       `INSERT INTO statement_class (session, text, decision, verb, effect, fingerprint, policy, code, why, policies, labels, tables,
         masked, approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.number,
@@ -232,14 +230,9 @@ export class IndexFill {
     );
     for (const label of labels)
       this.#run('INSERT OR IGNORE INTO session_label (session, label) VALUES (?, ?)', session.number, label);
-    const made = this.#lastRow();
     if (session.classes.size >= MOST_CLASSES) session.classes.clear();
     session.classes.set(key, made);
     return made;
-  }
-
-  #lastRow(): number {
-    return integer(this.#one('SELECT max(id) AS id FROM statement_class')?.['id']) ?? 0;
   }
 
   /** A request without a statement of its own belongs to the one that was running then: its next row needed consent. */
@@ -249,14 +242,13 @@ export class IndexFill {
     session.asked = null;
     if (youngest === undefined || youngest.approval !== null) return;
     if (youngest.ms !== null && youngest.time + youngest.ms <= session.askedAt) return;
-    this.#run(
+    youngest.class = this.#run(
       `INSERT INTO statement_class (session, text, decision, verb, effect, fingerprint, policy, code, why, policies, labels, tables,
         masked, approval) SELECT session, text, decision, verb, effect, fingerprint, policy, code, why, policies, labels, tables,
         masked, ? FROM statement_class WHERE id = ?`,
       asked,
       youngest.class,
     );
-    youngest.class = this.#lastRow();
     youngest.approval = asked;
     session.changed.add(youngest);
   }
@@ -361,8 +353,9 @@ export class IndexFill {
     };
   }
 
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
+  /** @returns the number of the row that was inserted last. */
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid);
   }
 
   #one(sql: string, ...values: SQLInputValue[]): Record<string, JsonValue> | undefined {

@@ -8,8 +8,8 @@ import {
   parseNote,
   TILE_WIDTH,
 } from '../ledger/verify/index.ts';
-import { type DisclosureFile, disclosureFile, indexedEntry } from './session-index-entry.ts';
-import { type IndexedEntry, IndexFill } from './session-index-fill.ts';
+import { type DisclosureFile, disclosureFile, type IndexedEntry, indexedEntry } from './session-index-entry.ts';
+import { IndexFill } from './session-index-fill.ts';
 import { INDEX_TABLES } from './session-index-schema.ts';
 
 /** Bundles per transaction. */

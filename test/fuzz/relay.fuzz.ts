@@ -11,20 +11,10 @@ import { frontend } from '../../src/wire/postgres/index.ts';
 import { errorOf, RawClient, type Reply } from '../fault/support/raw-client.ts';
 import { Rig, SCHEMA } from '../fault/support/rig.ts';
 import { CrashableServer } from '../fault/support/target.ts';
+import { dice } from './dice.ts';
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 5);
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
-
-/** xorshift32: a run is repeated by its seed. */
-function dice(start: number): (below: number) => number {
-  let state = (start | 0) === 0 ? 1 : start | 0;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const names = ['', '', 'a', 'b'];
 const texts = [

@@ -21,20 +21,10 @@ import {
   streamedByBackend,
 } from '../../src/wire/postgres/index.ts';
 import { SESSIONS, transcript } from '../unit/wire/transcripts.ts';
+import { dice } from './dice.ts';
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 5);
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
-
-/** xorshift32: a run is repeated by its seed. */
-function dice(start: number): (below: number) => number {
-  let state = (start | 0) === 0 ? 1 : start | 0;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const nasty = [0, 1, 3, 4, 5, 0x7f, 0xff, 0xffff, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
 

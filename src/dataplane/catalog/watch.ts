@@ -13,8 +13,7 @@ const WRITTEN: readonly { readonly catalog: string; readonly key: string; readon
   {
     catalog: 'pg_attribute',
     key: '(attrelid::int8 << 16) | (attnum::int8 & 65535)',
-    where:
-      "attrelid >= 16384 AND attrelid <> ALL (ARRAY(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't'))",
+    where: `attrelid >= 16384 AND attrelid <> ALL (${TEMPORARY})`,
   },
   { catalog: 'pg_rewrite', key: 'oid', where: `oid >= 16384 AND ev_class <> ALL (${TEMPORARY})` },
   { catalog: 'pg_trigger', key: 'oid', where: `oid >= 16384 AND tgrelid <> ALL (${TEMPORARY})` },

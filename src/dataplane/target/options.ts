@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Address, TlsMode } from '../../model/config.ts';
+import type { Address, ConnectionConfig, TlsMode } from '../../model/config.ts';
 import type { TransactionStatus } from '../../wire/postgres/index.ts';
 
 export interface TargetOptions {
@@ -23,6 +23,24 @@ export interface TargetOptions {
   /** Milliseconds for everything: name, connection, TLS, login. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+}
+
+/** How a connection is reached, whoever asks. */
+export function targetOptions(
+  connection: ConnectionConfig,
+  password: string | undefined,
+  startupParameters: Readonly<Record<string, string>>,
+): TargetOptions {
+  return {
+    address: connection.address,
+    tls: connection.tls,
+    ...(connection.ca === undefined ? {} : { ca: connection.ca }),
+    database: connection.database,
+    user: connection.credential.username,
+    password: () => password,
+    startupParameters,
+    deadlineMs: 15_000,
+  };
 }
 
 export interface BackendKey {
