@@ -1,7 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import type { JsonValue } from '../model/json.ts';
-import type { Disclosure } from '../model/record.ts';
-import { disclosureDigest } from './verify/index.ts';
+import { Commitment } from './commitment.ts';
 
 /** 128 bits. https://www.rfc-editor.org/rfc/rfc9901#section-9.3 */
 const SALT_BYTES = 16;
@@ -21,12 +20,11 @@ function freshSalt(): string {
   return salt;
 }
 
-/** Salted commitment to one value. https://www.rfc-editor.org/rfc/rfc9901#section-4.2 */
-export function conceal(name: string, value: JsonValue): Disclosure {
+/** Salted commitment to one value. */
+export function conceal(name: string, value: JsonValue): Commitment {
   return concealWith(freshSalt(), name, value);
 }
 
-export function concealWith(salt: string, name: string, value: JsonValue): Disclosure {
-  const encoded = Buffer.from(`["${salt}",${JSON.stringify(name)},${JSON.stringify(value)}]`).toString('base64url');
-  return { encoded, digest: disclosureDigest(encoded) };
+export function concealWith(salt: string, name: string, value: JsonValue): Commitment {
+  return Commitment.to(salt, name, value);
 }

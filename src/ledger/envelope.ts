@@ -98,7 +98,7 @@ export class EnvelopeWriter {
   ): Part[] {
     const common = Object.keys(shared);
     for (const name of [...common, ...names]) {
-      if (OWN.has(name) || !/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
+      if (!isClearName(name)) {
         throw new LedgerError('ERR_LEDGER_RECORD', `A record of kind ${kind} may not have a clear member "${name}".`);
       }
     }
@@ -157,6 +157,19 @@ export class EnvelopeWriter {
     }
     return this.#timestamp;
   }
+}
+
+/** Names are the code's own and few; what a mistake might bring in is not remembered for ever. */
+const clearNames = new Map<string, boolean>();
+
+/** Whether a record may have a clear member of that name. */
+export function isClearName(name: string): boolean {
+  let admitted = clearNames.get(name);
+  if (admitted === undefined) {
+    admitted = !OWN.has(name) && /^[A-Za-z][A-Za-z0-9_]*$/.test(name);
+    if (clearNames.size < MOST_WORDS) clearNames.set(name, admitted);
+  }
+  return admitted;
 }
 
 const CHANGING: ReadonlySet<unknown> = new Set(['sd', 'seq', 'session', 'time', 'lag']);

@@ -1,5 +1,7 @@
 import type { DurableWaiter } from '../model/record.ts';
 import { LedgerError } from './errors.ts';
+import type { Form, ShortRecord } from './form.ts';
+import type { Place, WrittenText } from './record-writer.ts';
 import type { WriteAheadSegment } from './storage.ts';
 import { type Batch, BatchBuilder } from './write-ahead.ts';
 
@@ -18,6 +20,8 @@ interface Waiting {
 export class GroupCommit {
   #segment: WriteAheadSegment;
   #builder = new BatchBuilder();
+  /** Forms that the segment holds. */
+  #stated = new Set<Form>();
   /** By index. */
   #waiting: Waiting[] = [];
   #writing = false;
@@ -74,19 +78,32 @@ export class GroupCommit {
     return this.#batches.reduce((sum, batch) => sum + batch.count, 0);
   }
 
-  /** Takes an entry whose `seq` is `next`. @throws LedgerError `ERR_LEDGER_TOO_LARGE`, `ERR_LEDGER_OVERLOADED`; the number is not used then. */
-  append(entry: string, disclosures: string): number {
+  /** Takes a record for the place `next`. @throws LedgerError `ERR_LEDGER_TOO_LARGE`, `ERR_LEDGER_OVERLOADED`; the number is not used then. */
+  append(record: WrittenText): void {
+    this.#admit();
+    this.#builder.add(this.#next, record);
+    this.#took();
+  }
+
+  /** The same for a short one. */
+  appendShort(record: ShortRecord, place: Omit<Place, 'seq'>): void {
+    this.#admit();
+    this.#builder.addShort(this.#next, record, place);
+    this.#took();
+  }
+
+  #admit(): void {
     if (this.#builder.length > MOST_WAITING) {
       throw new LedgerError(
         'ERR_LEDGER_OVERLOADED',
         'More records wait for the disk than memory may hold. Is the disk too slow?',
       );
     }
-    const index = this.#next;
-    this.#builder.add(index, entry, disclosures);
+  }
+
+  #took(): void {
     this.#next += 1;
     this.#schedule();
-    return index;
   }
 
   /** The waiter is never called before this returns. */
@@ -167,7 +184,7 @@ export class GroupCommit {
       this.#settle();
       return;
     }
-    const batch = this.#builder.take();
+    const batch = this.#builder.take(this.#stated);
     this.#writing = true;
     this.#segment.append(batch.bytes).then(
       () => {
@@ -215,6 +232,7 @@ export class GroupCommit {
     const sealed = this.#segment;
     const batches = this.#batches;
     this.#segment = takeover.segment;
+    this.#stated = new Set();
     this.#batches = [];
     sealed.close().then(
       () => takeover.done(batches),

@@ -1,12 +1,12 @@
 import type { JsonValue } from '../model/json.ts';
 import type { AuditRecord, Disclosure, DurableWaiter, Recorded, RecordQueue } from '../model/record.ts';
-import { Commitments } from './commitments.ts';
 import { conceal } from './conceal.ts';
-import { EnvelopeWriter } from './envelope.ts';
 import { LedgerError } from './errors.ts';
+import { Forms } from './form.ts';
 import { GroupCommit, unavailable } from './group-commit.ts';
 import { segmentPath } from './paths.ts';
 import type { Publisher } from './publisher.ts';
+import { RecordWriter } from './record-writer.ts';
 import type { LedgerStorage, WriteAheadSegment } from './storage.ts';
 import { type Checkpoint, DEFAULT_DRIFT_MS } from './verify/index.ts';
 
@@ -49,9 +49,9 @@ export interface LedgerParts {
 /** The only writer of one log. Made by openLedger. */
 export class Ledger implements RecordQueue {
   readonly #parts: LedgerParts;
-  readonly #envelopes: EnvelopeWriter;
+  readonly #writer: RecordWriter;
+  readonly #forms = new Forms((record) => this.#writer.write(record, { seq: 0, time: record.time, lag: 0 }));
   readonly #commit: GroupCommit;
-  readonly #commitments = new Commitments();
   readonly #listeners = new Set<(durable: number) => void>();
   #lastTime: number;
   #segmentNumber: number;
@@ -65,7 +65,7 @@ export class Ledger implements RecordQueue {
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
-    this.#envelopes = new EnvelopeWriter(parts.origin);
+    this.#writer = new RecordWriter(parts.origin);
     this.#commit = new GroupCommit(
       parts.segment,
       parts.publisher.published.size,
@@ -126,9 +126,10 @@ export class Ledger implements RecordQueue {
     const seq = this.#commit.next;
     // A clock that was set back must not make a log that no verifier accepts; how far it was behind is said.
     const time = record.time < this.#lastTime - DEFAULT_DRIFT_MS ? this.#lastTime : record.time;
-    const commitments = this.#commitments.of(record);
-    const entry = this.#envelopes.write(record, commitments.digests, seq, time, time - record.time);
-    this.#commit.append(entry, commitments.encoded === '' ? '' : `{"d":[${commitments.encoded}],"seq":${seq}}\n`);
+    const place = { seq, time, lag: time - record.time };
+    const short = this.#forms.shorten(record);
+    if (short !== undefined) this.#commit.appendShort(short, place);
+    else this.#commit.append(this.#writer.write(record, place));
     if (time > this.#lastTime) this.#lastTime = time;
     return seq;
   }
@@ -221,7 +222,7 @@ export class Ledger implements RecordQueue {
   }
 
   async #makeCheckpoint(): Promise<Checkpoint> {
-    const { storage, publisher, clock } = this.#parts;
+    const { storage, publisher, origin, clock } = this.#parts;
     try {
       const number = this.#segmentNumber + 1;
       const segment = await storage.createSegment(segmentPath(number));
@@ -230,7 +231,7 @@ export class Ledger implements RecordQueue {
         await segment.close();
         throw error;
       });
-      const checkpoint = await publisher.commit(batches);
+      const checkpoint = await publisher.commit(await storage.writeOut(origin, batches));
       this.#checkpointAt = clock();
       // Commit point 3: what the dropped segments held is published.
       const dropped = Array.from({ length: number - this.#oldestSegment }, (_, at) =>

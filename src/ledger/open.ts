@@ -8,7 +8,6 @@ import {
   bundlePath,
   disclosurePath,
   EMPTY_ROOT,
-  leafHash,
   parseDisclosureLine,
   parseEntry,
   partialFolder,
@@ -16,7 +15,8 @@ import {
   type Verdict,
   verifyLog,
 } from './verify/index.ts';
-import { type Batch, readSegments, recordsOf } from './write-ahead.ts';
+import { type Batch, readSegments } from './write-ahead.ts';
+import { type WrittenRecord, writeOut } from './write-out.ts';
 
 export interface InitLedgerOptions {
   readonly storage: LedgerStorage;
@@ -121,15 +121,14 @@ async function recover(options: OpenLedgerOptions): Promise<Ledger> {
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   const size = sizeOf(verdict);
-  const fresh = unpublished(batches, size, published);
+  const fresh = unpublished(origin, batches, size, published);
   if (batches.length === 0 && segments.files.length === 0 && size > 0) {
     throw new LedgerError(
       'ERR_LEDGER_WAL_MISSING',
       "The write-ahead log is missing, and with it perhaps the last entries. Restore the ledger's folder from a backup.",
     );
   }
-  const last = fresh.at(-1);
-  await refuseAhead(storage, last === undefined ? size : last.first + last.count);
+  await refuseAhead(storage, size + fresh.length);
   publisher.restored(await disclosedBytes(storage, size));
   if (fresh.length > 0) await publisher.commit(fresh);
 
@@ -145,7 +144,7 @@ async function recover(options: OpenLedgerOptions): Promise<Ledger> {
     pace: { milliseconds: 1_000, entries: 256, rest: 250, ...options.pace },
     segment,
     segmentNumber: number,
-    lastTime: Math.max(verdict.lastTime ?? 0, ...timesOf(fresh)),
+    lastTime: Math.max(verdict.lastTime ?? 0, latestOf(fresh)),
   });
 }
 
@@ -178,8 +177,13 @@ function sizeOf(verdict: Verdict): number {
   );
 }
 
-/** The batches behind the checkpoint. What lies before it must be what was published. */
-function unpublished(batches: readonly Batch[], size: number, published: readonly Buffer[]): Batch[] {
+/** The records behind the checkpoint. What lies before it must be what was published. */
+function unpublished(
+  origin: string,
+  batches: readonly Batch[],
+  size: number,
+  published: readonly Buffer[],
+): WrittenRecord[] {
   const first = batches[0]?.first ?? size;
   if (first > size) {
     throw new LedgerError(
@@ -187,22 +191,17 @@ function unpublished(batches: readonly Batch[], size: number, published: readonl
       `The entries ${size} to ${first - 1} are neither published nor in the write-ahead log. Restore the ledger's folder from a backup.`,
     );
   }
-  const fresh: Batch[] = [];
-  for (const batch of batches) {
-    let index = batch.first;
-    for (const { entry } of recordsOf(batch)) {
-      const known = published[index - first];
-      if (index < size && known !== undefined && !leafHash(entry).equals(known)) {
-        throw new LedgerError(
-          'ERR_LEDGER_WAL_MISMATCH',
-          `Entry ${index} in the write-ahead log is not the published one. Keep the folder as evidence and restore it from a backup.`,
-        );
-      }
-      index += 1;
+  const records = writeOut(origin, batches);
+  for (const [at, { leaf }] of records.slice(0, size - first).entries()) {
+    const known = published[at];
+    if (known !== undefined && !leaf.equals(known)) {
+      throw new LedgerError(
+        'ERR_LEDGER_WAL_MISMATCH',
+        `Entry ${first + at} in the write-ahead log is not the published one. Keep the folder as evidence and restore it from a backup.`,
+      );
     }
-    if (batch.first >= size) fresh.push(batch);
   }
-  return fresh;
+  return records.slice(size - first);
 }
 
 /** Bundles that nobody committed to mean that checkpoint and write-ahead log were set back to an older state. */
@@ -239,7 +238,6 @@ function isPublished(line: string, size: number): boolean {
   }
 }
 
-function timesOf(batches: readonly Batch[]): number[] {
-  const times = batches.flatMap((batch) => [...recordsOf(batch)].map(({ entry }) => parseEntry(entry).time));
-  return [times.reduce((latest, time) => Math.max(latest, time), 0)];
+function latestOf(records: readonly WrittenRecord[]): number {
+  return records.reduce((latest, { entry }) => Math.max(latest, parseEntry(entry).time), 0);
 }

@@ -10,11 +10,10 @@ import {
   HASH_BYTES,
   hashesOnLevel,
   partialFolder,
-  sha256,
   TILE_WIDTH,
   tilePath,
 } from './verify/index.ts';
-import { type Batch, recordsOf } from './write-ahead.ts';
+import type { WrittenRecord } from './write-out.ts';
 
 /** 256 = 2^8 */
 const TILE_HEIGHT = 8;
@@ -62,28 +61,26 @@ export class Publisher {
   }
 
   /**
-   * Publishes durable batches: disclosures and tiles, then the checkpoint that speaks for them. When it resolves, the
-   * write-ahead log of these batches is not needed any more; when it rejects, what is published is unknown.
+   * Publishes durable records: disclosures and tiles, then the checkpoint that speaks for them. When it resolves, the
+   * write-ahead log of these records is not needed any more; when it rejects, what is published is unknown.
    */
-  async commit(batches: readonly Batch[]): Promise<Checkpoint> {
+  async commit(records: readonly WrittenRecord[]): Promise<Checkpoint> {
     const files: PublishedFile[] = [];
     const disclosures = new Map<number, Buffer[]>();
     const obsolete: string[] = [];
-    for (const batch of batches) {
-      for (const record of recordsOf(batch)) {
-        const bundle = Math.floor(this.#range.size / TILE_WIDTH);
-        if (record.disclosures.length > 0) {
-          const lines = disclosures.get(bundle);
-          if (lines === undefined) disclosures.set(bundle, [record.disclosures]);
-          else lines.push(record.disclosures);
-        }
-        // A copy: it would keep a whole arena alive.
-        this.#take(Buffer.from(record.entry), sha256(record.leafInput));
-        if (this.#turn({ files, obsolete })) await nextTurn();
+    for (const record of records) {
+      const bundle = Math.floor(this.#range.size / TILE_WIDTH);
+      if (record.disclosures.length > 0) {
+        const lines = disclosures.get(bundle);
+        if (lines === undefined) disclosures.set(bundle, [record.disclosures]);
+        else lines.push(record.disclosures);
       }
+      // Copies: they would keep alive all that was written out together.
+      this.#take(Buffer.from(record.entry), Buffer.from(record.leaf));
+      if (this.#turn({ files, obsolete })) await nextTurn();
     }
     this.#partials(files);
-    // Commit point 1: the batches are durable in the write-ahead log; everything below can be made again from it.
+    // Commit point 1: the records are durable in the write-ahead log; everything below can be made again from it.
     if (disclosures.size > 0) await this.#disclose(disclosures);
     await this.#storage.publish(files);
     const checkpoint = { origin: this.#origin, size: this.#range.size, root: this.#range.root() };

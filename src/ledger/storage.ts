@@ -1,3 +1,6 @@
+import type { Batch } from './write-ahead.ts';
+import type { WrittenRecord } from './write-out.ts';
+
 /**
  * What the ledger needs from a disk. Paths are relative, with `/`. "Durable" means that power may fail right after.
  * After any rejection but those named here the stored state is unknown: the ledger stops, and only opening it again,
@@ -29,6 +32,11 @@ export interface LedgerStorage {
   splice(files: readonly SplicedFile[]): Promise<void>;
   /** Removes files, or folders with what is in them; absent ones are fine. Need not be durable. */
   remove(paths: readonly string[]): Promise<void>;
+  /**
+   * Makes the entries of whole segments' batches, in order: what `writeOut` gives. No write, but much work: a storage that has a
+   * thread of its own does it there.
+   */
+  writeOut(origin: string, batches: readonly Batch[]): Promise<readonly WrittenRecord[]>;
   /** Creates an empty write-ahead segment; its name is durable. MUST reject with ERR_LEDGER_EXISTS when it is there. */
   createSegment(path: string): Promise<WriteAheadSegment>;
 }

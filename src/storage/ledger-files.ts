@@ -1,17 +1,21 @@
-import { close, closeSync, constants, fdatasync, ftruncate, write } from 'node:fs';
+import { close, closeSync, constants, fdatasync, fdatasyncSync, ftruncate, write, writeSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import {
+  type Batch,
   type LedgerCode,
   LedgerError,
   type LedgerStorage,
   type PublishedFile,
   type SplicedFile,
   type WriteAheadSegment,
+  type WrittenRecord,
+  writeOut,
 } from '../ledger/index.ts';
 import { ledgerLocked, lockLedgerFolder } from './ledger-files-lock.ts';
-import type { WriteAnswer } from './ledger-files-worker.ts';
+import { packBatches, unpackRecords } from './ledger-files-packing.ts';
+import type { ThreadAnswer, ThreadTask } from './ledger-files-worker.ts';
 import { type FolderWrite, FolderWriter, hasCode, openNew, UNFINISHED } from './ledger-files-writer.ts';
 
 /** On Linux one call writes and syncs; elsewhere O_DSYNC is missing or does not reach the disk's own cache. */
@@ -31,6 +35,7 @@ class LedgerFiles implements LedgerStorage {
   readonly #folder: string;
   /** Until there is a write-ahead segment nobody waits for appends, and blocking calls are the simplest. */
   readonly #writer: FolderWriter;
+  readonly #pace = new AppendPace();
   #thread: WriterThread | undefined;
   #unlock: (() => void) | undefined;
 
@@ -81,6 +86,12 @@ class LedgerFiles implements LedgerStorage {
     await this.#apply({ do: 'remove', paths });
   }
 
+  async writeOut(origin: string, batches: readonly Batch[]): Promise<readonly WrittenRecord[]> {
+    if (this.#thread === undefined) return writeOut(origin, batches);
+    const packed = await this.#thread.do({ do: 'write-out', origin, bytes: packBatches(batches) });
+    return packed === undefined ? [] : unpackRecords(packed);
+  }
+
   async createSegment(path: string): Promise<WriteAheadSegment> {
     const target = this.#at(path);
     await this.#apply({ do: 'make-folder', path: dirname(path) });
@@ -93,12 +104,12 @@ class LedgerFiles implements LedgerStorage {
       throw error;
     }
     this.#thread ??= new WriterThread(this.#folder);
-    return new SegmentFile(file);
+    return new SegmentFile(file, this.#pace);
   }
 
   async #apply(write: FolderWrite): Promise<void> {
     if (this.#thread === undefined) this.#writer.apply(write);
-    else await this.#thread.apply(write);
+    else await this.#thread.do(write);
   }
 
   #at(path: string): string {
@@ -106,26 +117,29 @@ class LedgerFiles implements LedgerStorage {
   }
 }
 
-/** Has writes done by a thread of their own, one after the other. */
+/** Has things done by a thread of their own, one after the other. */
 class WriterThread {
   readonly #worker: Worker;
-  readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  readonly #waiting: {
+    readonly resolve: (packed: Uint8Array | undefined) => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
   #stopped: Error | undefined;
 
   constructor(folder: string) {
     this.#worker = new Worker(WORKER, { workerData: folder, name: 'ledger-files' });
     this.#worker.unref();
-    this.#worker.on('message', (answer: WriteAnswer) => this.#answered(answer));
+    this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
     this.#worker.on('error', (error: Error) => this.#stop(error));
     this.#worker.on('exit', () => this.#stop(new Error('The thread that writes the ledger has ended.')));
   }
 
-  apply(write: FolderWrite): Promise<void> {
+  do(task: ThreadTask): Promise<Uint8Array | undefined> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage(write, transferable(write));
+      this.#worker.postMessage(task, transferable(task));
     });
   }
 
@@ -133,10 +147,10 @@ class WriterThread {
     await this.#worker.terminate();
   }
 
-  #answered({ error }: WriteAnswer): void {
+  #answered({ packed, error }: ThreadAnswer): void {
     const waiter = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#worker.unref();
-    if (error === undefined) waiter?.resolve();
+    if (error === undefined) waiter?.resolve(packed);
     else if (error.isLedger) waiter?.reject(new LedgerError(error.code as LedgerCode, error.message));
     else waiter?.reject(Object.assign(new Error(error.message), { code: error.code }));
   }
@@ -148,10 +162,10 @@ class WriterThread {
 }
 
 /** Memory that holds nothing else is handed over instead of copied. */
-function transferable(write: FolderWrite): ArrayBuffer[] {
-  if (write.do !== 'publish' && write.do !== 'splice') return [];
-  const files: readonly PublishedFile[] = write.files;
-  return files.flatMap(({ bytes: { buffer, length } }) =>
+function transferable(task: ThreadTask): ArrayBuffer[] {
+  if (task.do !== 'publish' && task.do !== 'splice' && task.do !== 'write-out') return [];
+  const pieces: readonly { readonly bytes: Uint8Array }[] = task.do === 'write-out' ? [task] : task.files;
+  return pieces.flatMap(({ bytes: { buffer, length } }) =>
     buffer instanceof ArrayBuffer && buffer.byteLength === length && length > 0 ? [buffer] : [],
   );
 }
@@ -172,23 +186,59 @@ function reserve(file: number): Promise<void> {
   });
 }
 
-class SegmentFile implements WriteAheadSegment {
-  readonly #file: number;
-  #end = 0;
+/** A disk that takes longer than this, in milliseconds, is waited for by another thread. */
+const QUICK = 1;
+/** How much of the average the last append makes. */
+const WEIGHT = 1 / 16;
 
-  constructor(file: number) {
-    this.#file = file;
+/**
+ * Whether an append blocks. Having another thread of the pool wait for a quick disk costs more than the wait: two thread changes, which on
+ * a busy machine last longer than the write, and as much CPU as all the rest of a record. A slow disk must not stop everybody, and one that
+ * stalls does it once: the average decides for the next append.
+ */
+class AppendPace {
+  /** Milliseconds. What is not known yet is slow. */
+  #average = 2 * QUICK;
+
+  get isQuick(): boolean {
+    return this.#average < QUICK;
   }
 
-  append(bytes: Buffer): Promise<void> {
+  took(milliseconds: number): void {
+    this.#average += (milliseconds - this.#average) * WEIGHT;
+  }
+}
+
+class SegmentFile implements WriteAheadSegment {
+  readonly #file: number;
+  readonly #pace: AppendPace;
+  #end = 0;
+
+  constructor(file: number, pace: AppendPace) {
+    this.#file = file;
+    this.#pace = pace;
+  }
+
+  async append(bytes: Buffer): Promise<void> {
+    const from = performance.now();
+    if (this.#pace.isQuick) this.#appendHere(bytes);
+    else await this.#appendElsewhere(bytes);
+    this.#end += bytes.length;
+    this.#pace.took(performance.now() - from);
+  }
+
+  #appendHere(bytes: Buffer): void {
+    for (let done = 0; done < bytes.length; )
+      done += writeSync(this.#file, bytes, done, bytes.length - done, this.#end + done);
+    if (SYNCED === 0) fdatasyncSync(this.#file);
+  }
+
+  #appendElsewhere(bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      const at = this.#end;
       const next = (done: number): void => {
-        // The callback form costs half of what FileHandle.write does, and this is the path that every statement waits for.
-        write(this.#file, bytes, done, bytes.length - done, at + done, (error, written) => {
+        write(this.#file, bytes, done, bytes.length - done, this.#end + done, (error, written) => {
           if (error !== null) return reject(error);
           if (done + written < bytes.length) return next(done + written);
-          this.#end = at + bytes.length;
           if (SYNCED !== 0) resolve();
           else fdatasync(this.#file, (failed) => (failed === null ? resolve() : reject(failed)));
         });

@@ -98,11 +98,11 @@ test('a batch taken out of the middle, or a segment that was damaged while a you
 
 test('a statement that holds the bytes of a batch cannot pass for one', () => {
   const forged = new BatchBuilder();
-  forged.add(7, '{"forged":1}', '');
-  const inner = forged.take().bytes.toString('latin1');
+  forged.add(7, { entry: '{"forged":1}', disclosures: '' });
+  const inner = forged.take(new Set()).bytes.toString('latin1');
   const builder = new BatchBuilder();
-  builder.add(0, JSON.stringify({ text: inner }), '');
-  const { bytes } = builder.take();
+  builder.add(0, { entry: JSON.stringify({ text: inner }), disclosures: '' });
+  const { bytes } = builder.take(new Set());
   assert.deepEqual(readSegments([{ path: 'wal/000000000001', bytes: bytes.subarray(0, bytes.length - 1) }]), []);
 });
 
@@ -118,10 +118,13 @@ test('batches of every size come back as they went in, across memory blocks', ()
     [2, 1],
   ] as const) {
     for (let n = 0; n < count; n += 1) {
-      builder.add(seq, 'ä'.repeat(length / 2) + seq, `{"d":["${'A'.repeat(length * 20)}"],"seq":${seq}}\n`);
+      builder.add(seq, {
+        entry: 'ä'.repeat(length / 2) + seq,
+        disclosures: `{"d":["${'A'.repeat(length * 20)}"],"seq":${seq}}\n`,
+      });
       seq += 1;
     }
-    pieces.push(Buffer.from(builder.take().bytes));
+    pieces.push(Buffer.from(builder.take(new Set()).bytes));
   }
   const read = readSegments([{ path: 'wal/000000000001', bytes: Buffer.concat(pieces) }]);
   assert.deepEqual(
@@ -175,8 +178,9 @@ test('a write-ahead log that tells another story than the published log is a ref
   await fill(ledger, 2);
   await ledger.checkpointNow();
   const builder = new BatchBuilder();
-  builder.add(1, `{"k":"heartbeat","log":"${ORIGIN}","seq":1,"t":"${new Date(NOW).toISOString()}","v":1}`, '');
-  disk.files.set(segments(disk).at(-1) as string, Buffer.from(builder.take().bytes));
+  const entry = `{"k":"heartbeat","log":"${ORIGIN}","seq":1,"t":"${new Date(NOW).toISOString()}","v":1}`;
+  builder.add(1, { entry, disclosures: '' });
+  disk.files.set(segments(disk).at(-1) as string, Buffer.from(builder.take(new Set()).bytes));
   await assert.rejects(open(new MemoryStorage(disk)), { code: 'ERR_LEDGER_WAL_MISMATCH' });
 });
 

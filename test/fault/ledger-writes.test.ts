@@ -132,12 +132,14 @@ test('an append that is being written when a checkpoint fails is rejected, wheth
       await gate.promise;
       throw new Error('EIO');
     };
+    const begun = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
     const createSegment = storage.createSegment.bind(storage);
     storage.createSegment = async (path) => {
       const segment = await createSegment(path);
       return {
         append: async (bytes) => {
+          begun.resolve();
           await release.promise;
           if (!written) throw new Error('EIO');
           await segment.append(bytes);
@@ -148,7 +150,7 @@ test('an append that is being written when a checkpoint fails is rejected, wheth
     const checkpoint = assert.rejects(ledger.checkpointNow(), { code: 'ERR_LEDGER_UNAVAILABLE' });
     await arrived.promise;
     const inFlight = assert.rejects(ledger.append(recordOf(ledger, 1)), { code: 'ERR_LEDGER_UNAVAILABLE' });
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await begun.promise;
     const waiting = assert.rejects(ledger.append(recordOf(ledger, 2)), { code: 'ERR_LEDGER_UNAVAILABLE' });
     gate.resolve();
     await checkpoint;

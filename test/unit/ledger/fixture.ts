@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { initLedger, type Ledger, type LedgerStorage, openLedger } from '../../../src/ledger/index.ts';
+import { conceal, initLedger, type Ledger, type LedgerStorage, openLedger } from '../../../src/ledger/index.ts';
 import { type Verdict, verifyLog } from '../../../src/ledger/verify/index.ts';
 import type { AuditRecord } from '../../../src/model/record.ts';
 
@@ -18,14 +18,17 @@ export async function create(storage: LedgerStorage): Promise<{ vkey: string }> 
   return await initLedger({ storage, origin: ORIGIN });
 }
 
+/** What the records of a class share. */
+const SHARED = { decision: 'forward', policies: ['readers'] };
+const SHARED_HIDDEN = [conceal('tables', ['shop.customers'])];
+
+/** Every second one shares with others what it can. */
 export function recordOf(ledger: Ledger, n: number): AuditRecord {
-  return {
-    kind: 'query',
-    time: NOW + n,
-    session: `ses_${n % 3}`,
-    clear: { decision: 'forward', stmt: n, policies: ['readers'] },
-    hidden: [ledger.conceal('statement', `select ${n}`), ledger.conceal('tables', ['shop.customers'])],
-  };
+  const own = { kind: 'query', time: NOW + n, session: `ses_${n % 3}` } as const;
+  const statement = ledger.conceal('statement', `select ${n} -- Straße`);
+  if (n % 2 === 1)
+    return { ...own, clear: { stmt: n }, hidden: [statement], sharedClear: SHARED, sharedHidden: SHARED_HIDDEN };
+  return { ...own, clear: { ...SHARED, stmt: n }, hidden: [statement, ledger.conceal('tables', ['shop.customers'])] };
 }
 
 /** Appends records numbered on from the ledger's size, all at once. */

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Publisher } from '../../../src/ledger/publisher.ts';
 import { createSigner } from '../../../src/ledger/signer.ts';
 import { BatchBuilder } from '../../../src/ledger/write-ahead.ts';
+import { writeOut } from '../../../src/ledger/write-out.ts';
 import { MemoryStorage } from './memory-storage.ts';
 
 /** A log that Tessera wrote, entry by entry; the file names its source. */
@@ -22,8 +23,8 @@ test('a log of another implementation is reproduced byte for byte: every checkpo
   const publisher = new Publisher(storage, createSigner(golden.origin, pem), golden.origin);
   const builder = new BatchBuilder();
   for (const [seq, entry] of golden.entries.entries()) {
-    builder.add(seq, entry, '');
-    await publisher.commit([builder.take()]);
+    builder.add(seq, { entry, disclosures: '' });
+    await publisher.commit(writeOut(golden.origin, [builder.take(new Set())]));
     storage.disk.files.set(`checkpoint.${seq + 1}`, storage.disk.files.get('checkpoint') as Buffer);
   }
   let compared = 0;

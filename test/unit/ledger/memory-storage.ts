@@ -1,9 +1,12 @@
 import {
+  type Batch,
   LedgerError,
   type LedgerStorage,
   type PublishedFile,
   type SplicedFile,
   type WriteAheadSegment,
+  type WrittenRecord,
+  writeOut,
 } from '../../../src/ledger/index.ts';
 
 /** Both halves of "the write failed", and the middle. */
@@ -107,6 +110,10 @@ export class MemoryStorage implements LedgerStorage {
       `remove ${paths.join(' ')}`,
       removals.map((path) => () => this.disk.files.delete(path)),
     );
+  }
+
+  async writeOut(origin: string, batches: readonly Batch[]): Promise<readonly WrittenRecord[]> {
+    return writeOut(origin, batches);
   }
 
   async createSegment(path: string): Promise<WriteAheadSegment> {
