@@ -1,7 +1,7 @@
 /*
  * What an append costs: CPU of the whole process (its I/O threads included) and elapsed time per record, with group commit, at
- * 1, 8 and 64 appends under way. A record is what the data path writes for a prepared statement: seven clear members and two
- * commitments that the statement shares. Checkpoints run as in the gateway.
+ * 1, 8 and 64 appends under way. A record is what the data path writes for a prepared statement: its number and parameters, beside
+ * clear members and two commitments that the statement shares. Checkpoints run as in the gateway.
  *
  *   node bench/ledger.ts [seconds per line] [folder]
  */
@@ -22,7 +22,16 @@ const shared = [
   ledger.conceal('statement', 'SELECT abalance FROM pgbench_accounts WHERE aid = $1'),
   ledger.conceal('tables', ['public.pgbench_accounts']),
 ];
-const policies = ['analysts.cedar#0'];
+const sharedClear = {
+  decision: 'forward',
+  effect: 'read',
+  fingerprint: 'a'.repeat(64),
+  labels: [],
+  masked: 0,
+  policies: ['analysts.cedar#0'],
+  policy: 'b'.repeat(64),
+  verb: 'select',
+};
 
 async function run(
   concurrency: number,
@@ -38,18 +47,10 @@ async function run(
           kind: 'query',
           time: Date.now(),
           session: `ses_${worker}`,
-          clear: {
-            decision: 'forward',
-            effect: 'read',
-            fingerprint: 'a'.repeat(64),
-            labels: [],
-            masked: 0,
-            policies,
-            policy: 'b'.repeat(64),
-            stmt: count,
-            verb: 'select',
-          },
-          hidden: shared,
+          clear: { stmt: count },
+          hidden: [ledger.conceal('params', [String(count)])],
+          sharedClear,
+          sharedHidden: shared,
         });
         count += 1;
       }

@@ -8,6 +8,9 @@ import { type Batch, BatchBuilder } from './write-ahead.ts';
 /** Bytes that may wait for the disk before further records are refused. */
 const MOST_WAITING = 256 << 20;
 
+/** Turns of the event loop for which a batch waits for more. */
+const MOST_TURNS = 4;
+
 interface Waiting {
   readonly index: number;
   readonly waiter: DurableWaiter;
@@ -169,11 +172,16 @@ export class GroupCommit {
     await this.#segment.close();
   }
 
-  /** After the current turn of the event loop, so that all requests that it brings are in one batch. */
+  /** When a turn of the event loop has brought nothing more, so that all that come together are in one batch. */
   #schedule(): void {
     if (this.#writing || this.#scheduled) return;
     this.#scheduled = true;
+    this.#gather(this.#builder.count, MOST_TURNS);
+  }
+
+  #gather(count: number, turns: number): void {
     setImmediate(() => {
+      if (this.#builder.count > count && turns > 1) return this.#gather(this.#builder.count, turns - 1);
       this.#scheduled = false;
       this.#write();
     });
