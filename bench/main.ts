@@ -25,7 +25,7 @@ import {
 } from './measures.ts';
 import { isTmpfs, residentMiB } from './process.ts';
 import { machineClass, Report } from './report.ts';
-import { type Route, type Running, startPgbouncer, startPostgres } from './servers.ts';
+import { type Route, type Running, startForwarder, startPgbouncer, startPostgres } from './servers.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -78,6 +78,7 @@ try {
   await makeData(direct, size);
   const bouncer = (await start(startPgbouncer(folder, direct, 'session'))).route;
   const transaction = (await start(startPgbouncer(folder, direct, 'transaction'))).route;
+  const forwarders = [(await start(startForwarder(direct))).route, (await start(startForwarder(direct, folder))).route];
   const gateway = await start<Gateway>(startGateway(folder, direct, options['node-flag']));
   const report = new Report({ machine: machineClass(), rounds, seconds, quick: options.quick });
   report.sync = syncLatency(folder, 200);
@@ -85,7 +86,7 @@ try {
   for (let n = 0; n < 30; n += 1) await touch(gateway.route);
   if (gateway.route.pid !== undefined) report.idleMiB = residentMiB(gateway.route.pid);
   await measureMemory(report, gateway); // first: what later runs leave in the heap would hide it
-  await measureRates(report, direct, bouncer, transaction, gateway);
+  await measureRates(report, direct, bouncer, transaction, forwarders, gateway);
   await measurePlans(report, direct, gateway);
   process.stdout.write(report.text() + detectors);
   const results = join(import.meta.dirname, 'results');
@@ -110,6 +111,7 @@ async function measureRates(
   direct: Route,
   bouncer: Route,
   transaction: Route,
+  forwarders: readonly Route[],
   gateway: Gateway,
 ): Promise<void> {
   const script = join(folder, 'masked.sql');
@@ -119,7 +121,10 @@ async function measureRates(
   for (const protocol of ['prepared', 'simple'] as const) {
     for (const clients of [1, 8, 64]) {
       // PgBouncer keeps prepared statements in transaction mode only from 1.21 on.
-      const more = [...(protocol === 'simple' ? [transaction] : []), ...(clients === 8 ? [gateway.unbounded] : [])];
+      const more = [
+        ...(protocol === 'simple' ? [transaction] : forwarders),
+        ...(clients === 8 ? [gateway.unbounded] : []),
+      ];
       const sample = (route: Route) => pgbench(route, { protocol, clients, seconds });
       measures.push({ name: `${protocol}/${clients}`, unit: 'tps', routes: [...ways, ...more], sample });
     }

@@ -129,6 +129,16 @@ logfile = ${join(home, 'log')}
   };
 }
 
+/** Passes bytes on, and with a folder waits for its disk: see forwarder.ts. */
+export async function startForwarder(target: Route, folder?: string): Promise<Running> {
+  const port = await freePort();
+  const args = [String(port), String(target.port), ...(folder === undefined ? [] : [folder])];
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'forwarder.ts'), ...args], { stdio: 'ignore' });
+  await listening(port, child);
+  const name = folder === undefined ? 'forwarder' : 'forwarder-durable';
+  return { route: { ...target, name, port, pid: child.pid }, stop: () => stop(child, 'SIGTERM') };
+}
+
 async function ownFolder(folder: string, who: { readonly uid?: number; readonly gid?: number }): Promise<void> {
   await mkdir(folder, { recursive: true });
   await chmod(folder, 0o700);
