@@ -7,6 +7,10 @@ import { VerifyError } from './errors.ts';
  * @throws VerifyError `ERR_VERIFY_JCS` for a fraction, a lone surrogate, or nesting beyond 64 levels.
  */
 export function canonicalJson(value: JsonValue, depth = 0): string {
+  if (depth === 0 && typeof value === 'object') {
+    const text = nativeIfCanonical(value);
+    if (text !== undefined) return text;
+  }
   if (depth > 64) throw new VerifyError('ERR_VERIFY_JCS', 'A value is nested more than 64 levels deep.');
   switch (typeof value) {
     case 'string':
@@ -45,13 +49,18 @@ export function canonicalInteger(number: number): string {
 
 /** Whether `text`, decoded from UTF-8, is the canonical form of `value`, which was parsed from it. */
 export function isCanonicalJson(value: JsonValue, text: string): boolean {
-  // Printing natively what has its members in order gives the canonical form, unless an escape hides half a surrogate pair.
-  if (isOrderedAndWhole(value, 0) && !text.includes('\\ud') && JSON.stringify(value) === text) return true;
   try {
     return canonicalJson(value) === text;
   } catch {
     return false;
   }
+}
+
+/** Printing natively what has its members in order gives the canonical form, unless an escape hides half a surrogate pair. */
+function nativeIfCanonical(value: JsonValue): string | undefined {
+  if (!isOrderedAndWhole(value, 0)) return undefined;
+  const text = JSON.stringify(value);
+  return text.includes('\\ud') ? undefined : text;
 }
 
 function isOrderedAndWhole(value: JsonValue, depth: number): boolean {

@@ -299,14 +299,15 @@ export class Judge {
     run.reserved = 0;
     services.tally.count('rows_total', '', run.rows);
     services.tally.count('bytes_total', 'direction=out', run.bytes);
+    // Members in the order of canonical JSON, which need not be sorted then.
     this.#ends.push({
       bytes: run.bytes,
+      ...detectedClear(run),
       ms: Math.round(performance.now() - run.startedAt),
       outcome,
       rows: run.rows,
-      stmt: run.number,
       ...(sqlstate === undefined ? {} : { sqlstate }),
-      ...detectedClear(run),
+      stmt: run.number,
     });
     if (this.#ends.length >= MOST_ENDS) this.flushEnds();
     else this.#endsTimer ??= setTimeout(() => this.flushEnds(), ENDS_AFTER_MS);
