@@ -19,6 +19,7 @@ const HELP: Readonly<Record<string, string>> = {
   hold_seconds: 'Time a statement waited for approval',
   plan_seconds: 'Time to understand and rewrite a statement that was not remembered',
   mask_violations_total: 'Results cut off because a hidden column would have left',
+  names_changed_total: 'Results cut off because the catalog changed while their statement ran',
   rows_total: 'Rows delivered to clients',
   bytes_total: 'Bytes by direction',
   ledger_entries: 'Entries the ledger took in',

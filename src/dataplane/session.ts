@@ -28,6 +28,7 @@ export type SessionEnd =
   | 'target-lost'
   | 'ledger-unavailable'
   | 'mask-violation'
+  | 'names-changed'
   | 'protocol-violation'
   | 'expired'
   | 'revoked'

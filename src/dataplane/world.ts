@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto';
 import { type Effective, effectiveLabels, parseSticky } from '../masking/index.ts';
-import type { CatalogSnapshot, SessionContext } from '../model/catalog.ts';
+import type { CatalogSnapshot, Oid, SessionContext } from '../model/catalog.ts';
 import type { ConnectionConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { LabelFile } from '../model/mask.ts';
 import type { Lineage } from '../model/statement.ts';
 import { type StatementAnalyser, viewLineage } from '../statement/sql/postgres/index.ts';
-import { CatalogCache, CatalogWatch, type RefreshReason } from './catalog/index.ts';
+import {
+  type CatalogBasis,
+  CatalogCache,
+  type CatalogPart,
+  CatalogParts,
+  CatalogWatch,
+  type RefreshReason,
+} from './catalog/index.ts';
 import type { LogPort } from './services.ts';
 
 /** What is known of one connection's database at one moment: catalog and effective labels. Immutable. */
@@ -47,6 +54,7 @@ const REFRESH_AFTER_DDL_MS = 500;
 interface Entry {
   readonly cache: CatalogCache;
   readonly watch: CatalogWatch;
+  readonly parts: CatalogParts;
   world: World | undefined;
   outdated: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -57,6 +65,9 @@ interface Entry {
 export class Worlds {
   readonly #options: WorldsOptions;
   readonly #entries = new Map<string, Entry>();
+  /** What the target was like when a world was last known to be true of it; by the world of the snapshot, without overlays. */
+  readonly #bases = new WeakMap<World, CatalogBasis>();
+  readonly #overlaid = new WeakMap<World, World>();
 
   constructor(options: WorldsOptions) {
     this.#options = options;
@@ -118,7 +129,25 @@ export class Worlds {
       functions: [...base.functions.filter(({ oid }) => !replaced.has(oid)), ...uncommittedFunctions],
       schemas: new Set([...base.schemas, ...uncommitted.map(({ schema }) => schema)]),
     };
-    return this.#label(world.connection, catalog).world;
+    const overlaid = this.#label(world.connection, catalog).world;
+    this.#overlaid.set(overlaid, world);
+    return overlaid;
+  }
+
+  /** The catalog that a world shows: what it was like when the world was last known to be true of the target. */
+  basis(world: World): CatalogBasis | undefined {
+    const base = this.#overlaid.get(world) ?? world;
+    const entry = this.#entries.get(base.connection);
+    if (entry?.world === base && entry.snapshot === entry.cache.snapshot && entry.cache.basis)
+      this.#bases.set(base, entry.cache.basis);
+    return this.#bases.get(base);
+  }
+
+  /** Some relations, and those with some names, as they are in the target from now on. Rejects when it cannot be asked. */
+  async look(connection: string, oids: Iterable<Oid>, names: Iterable<string>): Promise<CatalogPart> {
+    const entry = this.#entries.get(connection);
+    if (!entry) throw new Error(`the catalog of connection ${connection} has not been read`);
+    return entry.parts.look(oids, names);
   }
 
   /** A statement that may have changed the catalog was committed: nobody from whom something is hidden plans on the old one. */
@@ -146,9 +175,9 @@ export class Worlds {
   confirm(name: string): Promise<void> | undefined {
     const entry = this.#entries.get(name);
     if (!entry) return undefined;
-    if (entry.watch.recent !== undefined && entry.watch.recent === entry.cache.fingerprint) return undefined;
+    if (entry.watch.recent !== undefined && entry.watch.recent === entry.cache.basis?.fingerprint) return undefined;
     return entry.watch.look().then(async (fingerprint) => {
-      if (fingerprint !== entry.cache.fingerprint) await this.refresh(name, 'mismatch');
+      if (fingerprint !== entry.cache.basis?.fingerprint) await this.refresh(name, 'mismatch');
     });
   }
 
@@ -157,6 +186,7 @@ export class Worlds {
     for (const [name, entry] of this.#entries) {
       if (!this.#options.connections().has(name)) {
         entry.watch.close();
+        entry.parts.close();
         void entry.cache.close();
         this.#entries.delete(name);
         continue;
@@ -166,9 +196,10 @@ export class Worlds {
   }
 
   async close(): Promise<void> {
-    for (const { timer, watch } of this.#entries.values()) {
+    for (const { timer, watch, parts } of this.#entries.values()) {
       clearTimeout(timer);
       watch.close();
+      parts.close();
     }
     await Promise.all([...this.#entries.values()].map((entry) => entry.cache.close()));
   }
@@ -190,6 +221,7 @@ export class Worlds {
           open,
         }),
         watch: new CatalogWatch(open),
+        parts: new CatalogParts(open),
         world: undefined,
         outdated: false,
         timer: undefined,

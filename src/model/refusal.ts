@@ -9,6 +9,7 @@ export type RefusalCode =
   | 'statement-too-large'
   | 'statement-unmaskable'
   | 'plan-changed'
+  | 'names-changed'
   | 'mask-violation'
   | 'value-detected'
   | 'ledger-unavailable'

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { CatalogSnapshot } from '../../model/catalog.ts';
 import { CatalogError } from './errors.ts';
+import { type CatalogBasis, readBasis } from './fingerprint.ts';
 import { type Query, readCatalog } from './read.ts';
-import { readFingerprint } from './watch.ts';
 
 export type RefreshReason = 'connect' | 'ddl' | 'clock' | 'mismatch' | 'demand';
 
@@ -30,7 +30,7 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
   readonly #options: CatalogCacheOptions;
   readonly #clock: () => number;
   #snapshot: CatalogSnapshot | undefined;
-  #fingerprint: string | undefined;
+  #basis: CatalogBasis | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
   /** Something is known to have changed since `#readAt`: the snapshot may not be used for anything new. */
   #outdated = true;
@@ -51,8 +51,8 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
   }
 
   /** Of the target's catalog just before the last successful read; see CatalogWatch. */
-  get fingerprint(): string | undefined {
-    return this.#fingerprint;
+  get basis(): CatalogBasis | undefined {
+    return this.#basis;
   }
 
   /** Milliseconds since the epoch at which the last successful read began. */
@@ -136,12 +136,12 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
     // Cleared before reading: a change reported while the read runs must outlast it.
     this.#outdated = false;
     let read: CatalogSnapshot;
-    let fingerprint: string;
+    let basis: CatalogBasis;
     try {
       const target = await open();
       try {
         // First: a change in between makes the next look find a difference, never the other way round.
-        fingerprint = await readFingerprint(target.query);
+        basis = await readBasis(target.query);
         read = await readCatalog(target.query, connection, this.#clock);
       } finally {
         await target.close();
@@ -155,7 +155,7 @@ export class CatalogCache extends EventEmitter<{ changed: [CatalogChange]; faile
       );
     }
     this.#readAt = begunAt;
-    this.#fingerprint = fingerprint;
+    this.#basis = basis;
     const previous = this.#snapshot;
     if (previous?.version === read.version && previous.connection === read.connection) return previous;
     this.#snapshot = read;

@@ -1,7 +1,8 @@
 export { CatalogCache, type CatalogCacheOptions, type CatalogChange, type RefreshReason } from './cache.ts';
 export { CatalogError, type CatalogErrorCode } from './errors.ts';
+export type { CatalogBasis, CatalogPart } from './fingerprint.ts';
 export { functionsNamed, relationNamed } from './names.ts';
 export { parseSessionContext } from './parse.ts';
 export { type Query, readCatalog, readSessionContext } from './read.ts';
 export { SESSION_CONTEXT_SQL, SESSION_START_SQL } from './sql.ts';
-export { CatalogWatch } from './watch.ts';
+export { CatalogParts, CatalogWatch } from './watch.ts';

@@ -1,73 +1,28 @@
+import type { Oid } from '../../model/catalog.ts';
+import { type CatalogPart, FINGERPRINT_SQL, readPart, SNAPSHOT_SQL } from './fingerprint.ts';
+import { IdleChannel, type WatchChannel } from './idle-channel.ts';
 import type { Query } from './read.ts';
-
-/*
- * A number that changes whenever something of users' making is created, altered or dropped: what a catalog row is about, and the transaction
- * that wrote it (`xmin`). Statistics that VACUUM and ANALYZE keep in pg_class are written in place, so they change nothing; temporary
- * relations are left out, each session is asked about its own. Objects of the system begin below 16384 (FirstNormalObjectId).
- * https://www.postgresql.org/docs/18/ddl-system-columns.html
- */
-const TEMPORARY = "ARRAY(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')";
-const WRITTEN: readonly { readonly catalog: string; readonly key: string; readonly where: string }[] = [
-  { catalog: 'pg_namespace', key: 'oid', where: "nspname !~ '^pg_(toast_)?temp_'" },
-  { catalog: 'pg_class', key: 'oid', where: "oid >= 16384 AND relpersistence <> 't'" },
-  {
-    catalog: 'pg_attribute',
-    key: '(attrelid::int8 << 16) | (attnum::int8 & 65535)',
-    where: `attrelid >= 16384 AND attrelid <> ALL (${TEMPORARY})`,
-  },
-  { catalog: 'pg_rewrite', key: 'oid', where: `oid >= 16384 AND ev_class <> ALL (${TEMPORARY})` },
-  { catalog: 'pg_trigger', key: 'oid', where: `oid >= 16384 AND tgrelid <> ALL (${TEMPORARY})` },
-  { catalog: 'pg_proc', key: 'oid', where: 'oid >= 16384' },
-  {
-    catalog: 'pg_inherits',
-    key: '(inhrelid::int8 << 32) | inhparent::int8',
-    where: `inhrelid >= 16384 AND inhrelid <> ALL (${TEMPORARY})`,
-  },
-  { catalog: 'pg_operator', key: 'oid', where: 'oid >= 16384' },
-  { catalog: 'pg_cast', key: 'oid', where: 'oid >= 16384' },
-  {
-    catalog: 'pg_type',
-    key: 'oid',
-    where:
-      "oid >= 16384 AND typnamespace <> ALL (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_'))",
-  },
-];
-
-export const FINGERPRINT_SQL = `SELECT pg_catalog.concat_ws(' ', ${WRITTEN.map(
-  ({ catalog, key, where }, n) =>
-    `(SELECT pg_catalog.concat_ws('/', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashint8extended((${key})::int8, xmin::text::int8))) FROM pg_catalog.${catalog} t${n} WHERE ${where})`,
-).join(', ')})`;
-
-export async function readFingerprint(query: Query): Promise<string> {
-  return (await query(FINGERPRINT_SQL))[0]?.[0] ?? '';
-}
-
-export interface WatchChannel {
-  readonly query: Query;
-  readonly close: () => Promise<void> | void;
-}
 
 /** An answer is believed for so many times as long as it took: looking takes a bounded share of the target's time, however big its catalog. */
 const BELIEVED = 4;
 const MOST_BELIEVED_MS = 1_000;
-/** Nobody has asked for so long: the connection is given back. */
-const IDLE_MS = 10_000;
 
 /** Looks whether a target's catalog is still the one that was read, over a connection of its own. Those who ask at once share a look. */
 export class CatalogWatch {
-  readonly #open: () => Promise<WatchChannel>;
-  #channel: Promise<WatchChannel> | undefined;
+  readonly #channel: IdleChannel;
   #running: Promise<string> | undefined;
   #next: Promise<string> | undefined;
   #answer = '';
-  /** When the last look began, and how long it took; milliseconds. */
+  /** In which the answer was found; nothing has changed as long as the target is in the same one. */
+  #snapshot: string | undefined;
+  /** When the last look began, and how long the last whole one took; milliseconds. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #took = 0;
-  #idle: NodeJS.Timeout | undefined;
-  #closed = false;
 
   constructor(open: () => Promise<WatchChannel>) {
-    this.#open = open;
+    this.#channel = new IdleChannel(open, () => {
+      this.#snapshot = undefined;
+    });
   }
 
   /** The fingerprint of a moment ago, when that is recent enough. */
@@ -90,49 +45,78 @@ export class CatalogWatch {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#drop();
+    this.#channel.close();
   }
 
   #begin(): Promise<string> {
-    const running = this.#ask().finally(() => {
-      this.#running = undefined;
-    });
+    const running = this.#channel
+      .ask((query) => this.#look(query))
+      .finally(() => {
+        this.#running = undefined;
+      });
     this.#running = running;
     return running;
   }
 
-  async #ask(): Promise<string> {
-    const known = this.#channel !== undefined;
-    try {
-      return await this.#once();
-    } catch (error) {
-      this.#drop();
-      // A connection that has stood idle may have been closed by the target.
-      if (!known || this.#closed) throw error;
-      return await this.#once();
-    }
-  }
-
-  async #once(): Promise<string> {
-    this.#channel ??= this.#open();
-    const channel = await this.#channel;
+  async #look(query: Query): Promise<string> {
     const from = performance.now();
-    const answer = await readFingerprint(channel.query);
-    this.#took = performance.now() - from;
+    if (!(await this.#isUnchanged(query))) {
+      const [answer, snapshot] = (await query(FINGERPRINT_SQL))[0] ?? [];
+      this.#took = performance.now() - from;
+      this.#answer = answer ?? '';
+      this.#snapshot = snapshot ?? undefined;
+    }
     this.#askedAt = from;
-    this.#answer = answer;
-    if (this.#closed) this.#drop();
-    else if (this.#idle) this.#idle.refresh();
-    else this.#idle = setTimeout(() => this.#drop(), IDLE_MS).unref();
-    return answer;
+    return this.#answer;
   }
 
-  #drop(): void {
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
-    const channel = this.#channel;
-    this.#channel = undefined;
-    channel?.then((open) => open.close()).catch(() => undefined);
+  /** No transaction that writes has ended since the last answer, so it is still the answer; asked at a fraction of the cost. */
+  async #isUnchanged(query: Query): Promise<boolean> {
+    if (this.#snapshot === undefined) return false;
+    return (await query(SNAPSHOT_SQL))[0]?.[0] === this.#snapshot;
+  }
+}
+
+interface Batch {
+  readonly oids: Set<Oid>;
+  readonly names: Set<string>;
+  readonly answer: PromiseWithResolvers<CatalogPart>;
+}
+
+/** Looks at the parts of a target's catalog that statements speak of. Those who ask while a look is under way share the next one. */
+export class CatalogParts {
+  readonly #channel: IdleChannel;
+  #waiting: Batch | undefined;
+  #running = false;
+
+  constructor(open: () => Promise<WatchChannel>) {
+    this.#channel = new IdleChannel(open);
+  }
+
+  /** As it is from now on; of more than was asked for. Rejects when the target cannot be asked. */
+  look(oids: Iterable<Oid>, names: Iterable<string>): Promise<CatalogPart> {
+    this.#waiting ??= { oids: new Set(), names: new Set(), answer: Promise.withResolvers() };
+    const { answer } = this.#waiting;
+    for (const oid of oids) this.#waiting.oids.add(oid);
+    for (const name of names) this.#waiting.names.add(name);
+    if (!this.#running) void this.#run();
+    return answer.promise;
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (;;) {
+      const batch = this.#waiting;
+      this.#waiting = undefined;
+      if (batch === undefined) break;
+      await this.#channel
+        .ask((query) => readPart(query, batch.oids, batch.names))
+        .then(batch.answer.resolve, batch.answer.reject);
+    }
+    this.#running = false;
   }
 }

@@ -32,6 +32,8 @@ export const refusalTable = {
     message: 'cached plan must not change result type',
     routine: 'RevalidateCachedQuery',
   },
+  // Clients and frameworks that know this code run the transaction again, which is what is to be done.
+  'names-changed': { sqlstate: '40001', severity: 'ERROR' }, // serialization_failure
   'mask-violation': { sqlstate: '42501', severity: 'FATAL' },
   'value-detected': { sqlstate: '42501', severity: 'ERROR' },
   'ledger-unavailable': { sqlstate: '58030', severity: 'ERROR' }, // io_error

@@ -5,11 +5,13 @@ import { parameterDigest } from '../../consent.ts';
 import { isRefusal, refusal } from '../../errors.ts';
 import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
+import { awaitsLook, canBeHeldOpen, runHeldOpen } from './awaited-change.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
 import { parameterBytes } from './parameters.ts';
 import { declaredCursor, type Portal, type PreparedStatement } from './session-objects.ts';
+import { planChanged, readsTheSame, renewUsed } from './used-names.ts';
 
 type Judged = readonly Run[] | Refusal;
 
@@ -132,8 +134,18 @@ export class ClientMessages {
     const sql = statementBytes(plan, source);
     if (isRefusal(sql)) return this.#refuseQuery(sql, plan.text, plan);
     this.#forwarded(plan);
-    this.#core.replies.expect(expectation('query', { plan, runs: judged }));
-    return this.#recordAndForward(judged, queryMessage(sql));
+    // Who waits for the end of a query string cannot send it the data it waits for.
+    const copies = plan.statements.some(({ statement }) => statement.verb === 'copy-from');
+    const waits = !copies && awaitsLook(this.#core, plan, judged);
+    if (waits && canBeHeldOpen(judged)) {
+      return runHeldOpen(this.#core, plan, judged, sql, (bytes) => this.#recordAndForward(judged, bytes));
+    }
+    const ended = Promise.withResolvers<unknown>();
+    this.#core.replies.expect(
+      expectation('query', { plan, runs: judged, ...(waits ? { settle: ended.resolve } : {}) }),
+    );
+    const crowded = this.#recordAndForward(judged, queryMessage(sql));
+    return waits ? Promise.race([ended.promise, this.#core.ended]).then(() => undefined) : crowded;
   }
 
   #refuseQuery(refused: Refusal, text: string, plan?: Plan): undefined {
@@ -192,7 +204,8 @@ export class ClientMessages {
         if (core.pipeline.skipping) return undefined;
         if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
         const { plan, planned, types = [] } = current;
-        const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, rows: 0 });
+        const basis = core.look.basis(plan);
+        const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, basis, rows: 0 });
         core.pipeline.open = true;
         core.replies.expect(expectation('bind', { plan, undo }));
         core.forward(permitHousekeeping(bytes));
@@ -312,7 +325,8 @@ export class ClientMessages {
     // A limited result may end in a refusal: nothing of the pipeline may run behind it, or be committed with it, before that is known.
     // A read that stands alone before its Sync has nothing of either.
     const alone = core.aloneBeforeSync && judged.every((run) => run.planned.statement.effect === 'read');
-    const limited = !alone && judged.some((run) => run.limited);
+    // Nor may what it wrote be committed before it is sure what that was.
+    const limited = (!alone && judged.some((run) => run.limited)) || awaitsLook(core, plan, judged);
     const ended = Promise.withResolvers<unknown>();
     core.pipeline.executed = true;
     this.#forwarded(plan);
@@ -399,6 +413,17 @@ export class ClientMessages {
     bind: Buffer | undefined,
     portal?: Portal,
   ): Judged | Promise<Judged> {
+    const renewed = renewUsed(this.#core, plan, statements);
+    if (!renewed) return this.#judgeNow(plan, statements, bind, portal);
+    return renewed.then((refused) => refused ?? this.#judgeNow(plan, statements, bind, portal));
+  }
+
+  #judgeNow(
+    plan: Plan,
+    statements: readonly PlannedStatement[],
+    bind: Buffer | undefined,
+    portal: Portal | undefined,
+  ): Judged | Promise<Judged> {
     const { judge, asking } = this.#core;
     if (statements.every(({ statement }) => statement.objects.length === 0)) {
       return judge.judge({ plan, statements, bind, behind: typesText(portal?.types), asking, portalOf: () => portal });
@@ -469,22 +494,6 @@ export class ClientMessages {
     const record = this.#core.judge.recordRefusal(refused, text, plan);
     if (record !== undefined) this.#core.holdRepliesFor(record);
   }
-}
-
-function planChanged(since: string): Refusal {
-  return refusal('plan-changed', 'cached plan must not change result type', {
-    detail: `gatehouse: what is hidden from you, or what the names mean, has changed ${since}.`,
-    hint: 'Prepare the statement again.',
-  });
-}
-
-/** Whether two plans of one text ask the same of policy and read the same relations. */
-function readsTheSame(one: Plan, other: Plan): boolean {
-  const meaning = ({ statements }: Plan): string =>
-    JSON.stringify(
-      statements.map(({ statement }) => [statement.questions, statement.sites.map(({ relation }) => relation)]),
-    );
-  return meaning(one) === meaning(other);
 }
 
 const NO_TEXT: readonly string[] = [];

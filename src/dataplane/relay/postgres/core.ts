@@ -2,6 +2,7 @@ import type { ForwardPermit } from '../../permit.ts';
 import type { Session } from '../../session.ts';
 import type { Asking, Judge } from './judge.ts';
 import type { Replies } from './replies.ts';
+import type { SecondLook } from './second-look.ts';
 import type { SessionNames } from './session-names.ts';
 import type { SessionObjectTable } from './session-objects.ts';
 
@@ -28,6 +29,7 @@ export interface RelayCore {
   readonly objects: SessionObjectTable;
   readonly names: SessionNames;
   readonly judge: Judge;
+  readonly look: SecondLook;
   readonly asking: Asking;
   readonly pipeline: Pipeline;
   /** Nothing runs, no transaction is open, and the client's next message is a Sync. */

@@ -48,6 +48,8 @@ export interface Expectation {
   readonly kind: ExpectationKind;
   /** The gateway's own message: its replies are not the client's. */
   readonly internal: boolean;
+  /** Though internal, it stands for something the client sent: its errors and columns are his. */
+  readonly instead: boolean;
   readonly plan: Plan | undefined;
   /** `query`: one per statement; `execute`: one. */
   readonly runs: readonly Run[];
@@ -77,6 +79,7 @@ export function expectation(
   return {
     kind,
     internal: more.internal ?? false,
+    instead: more.instead ?? false,
     plan: more.plan,
     runs: more.runs ?? [],
     at: 0,
@@ -106,6 +109,10 @@ export class ExpectationQueue {
 
   push(item: Expectation): void {
     this.#items.push(item);
+  }
+
+  get second(): Expectation | undefined {
+    return this.#items[this.#head + 1];
   }
 
   /** The items behind the first are taken out for as long as they are of this kind. */

@@ -30,6 +30,7 @@ import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
 import { Replies, type ReplyHost, type RunOutcome } from './replies.ts';
+import { changedRefusal, type Doubtful, SecondLook } from './second-look.ts';
 import { SessionNames } from './session-names.ts';
 import { SessionObjectTable } from './session-objects.ts';
 
@@ -76,6 +77,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly objects = new SessionObjectTable();
   readonly names: SessionNames;
   readonly judge: Judge;
+  readonly look: SecondLook;
   readonly asking: Asking;
   readonly pipeline: Pipeline = {
     open: false,
@@ -99,7 +101,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #draining = false;
   /** Records that are not durable yet. */
   #undurable = 0;
-  #backlog: Buffer[] = [];
+  #backlog: { readonly chunk: Buffer; readonly arrived: number }[] = [];
   #backlogBytes = 0;
   #targetPaused = false;
   /** What is being scanned lies in the target's read buffer. */
@@ -132,6 +134,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.asking = this.#makeAsking();
     const { planner, context, refreshCatalog } = options;
     this.names = new SessionNames({ core: this, planner, context, refreshCatalog });
+    this.look = new SecondLook(this.session, this.names);
     const encoding = options.target.parameters.get('client_encoding') ?? 'UTF8';
     this.#messages = new ClientMessages(this, encoding, () => this.end('terminated'));
   }
@@ -363,25 +366,28 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   /** `lent`: the bytes are overwritten by the next read. */
   #targetData(chunk: Buffer, lent: boolean): void {
     if (this.#over) return;
-    if (this.#undurable > 0 || this.replies.stopped || this.#backlog.length > 0) {
-      this.#backlog.push(lent ? Buffer.from(chunk) : chunk);
+    const waits = this.#undurable > 0 || this.replies.stopped || this.#backlog.length > 0;
+    const arrived = this.look.arrived(!waits);
+    if (waits) {
+      this.#backlog.push({ chunk: lent ? Buffer.from(chunk) : chunk, arrived });
       this.#backlogBytes += chunk.length;
       if (this.#backlogBytes > LOOK_AHEAD) this.#pauseTarget();
       return;
     }
     this.#lent = lent;
-    this.#scan(chunk);
+    this.#scan(chunk, arrived);
     this.#lent = false;
   }
 
-  #scan(chunk: Buffer): void {
+  #scan(chunk: Buffer, arrived: number): void {
+    this.look.reading(arrived);
     try {
       this.replies.push(chunk);
     } catch (error) {
       this.protocolViolation(error instanceof Error ? error.message : String(error));
     }
-    if (this.replies.stopped) this.#pauseTarget();
-    else this.#wakeSettled();
+    if (!this.replies.stopped) this.#wakeSettled();
+    else if (!this.replies.looking) this.#pauseTarget();
   }
 
   #pauseTarget(): void {
@@ -392,10 +398,10 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   #targetMayFlow(): void {
     while (this.#backlog.length > 0 && this.#undurable === 0 && !this.replies.stopped && !this.#over) {
-      const chunk = this.#backlog.shift();
-      if (!chunk) break;
-      this.#backlogBytes -= chunk.length;
-      this.#scan(chunk);
+      const next = this.#backlog.shift();
+      if (!next) break;
+      this.#backlogBytes -= next.chunk.length;
+      this.#scan(next.chunk, next.arrived);
     }
     const free = this.#backlog.length === 0 && this.#undurable === 0 && !this.replies.stopped;
     if (this.#targetPaused && free && !this.#lending && !this.#client.writableNeedDrain) {
@@ -411,8 +417,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
 
   #targetLost(): void {
     if (this.#over) return;
-    if (this.#backlog.length > 0 && this.#undurable > 0) {
-      setTimeout(() => this.#targetLost(), 20); // what the target said last is still waiting for its record
+    if ((this.#backlog.length > 0 && this.#undurable > 0) || this.replies.looking) {
+      setTimeout(() => this.#targetLost(), 20); // what the target said last is still waiting for its record, or a look
       return;
     }
     const { log } = this.session.services;
@@ -507,15 +513,32 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       'a hidden column was about to leave; cut off before its first row',
     );
     metrics.count('mask_violations_total');
-    const statement = plan?.statements.flatMap((planned) => planned.hidden) ?? [];
-    const recorded = this.session.record('alert.raised', { alert: 'mask-violation', severity: 'critical' }, statement);
-    recorded.catch(() => this.ledgerLost());
+    this.#alert('mask-violation', 'critical', plan);
     this.end(
       'mask-violation',
       refusal('mask-violation', 'gatehouse: the result would have shown a hidden column; nothing of it was delivered', {
         hint: 'The catalog changed while the statement ran. Connect again; if it happens again, tell the operator.',
       }),
     );
+  }
+
+  namesChanged(run: Run | undefined, why: 'changed' | 'unknown', state: Doubtful): Refusal | undefined {
+    const { log, metrics } = this.session.services;
+    metrics.count('names_changed_total');
+    log.warn({ session: this.session.id, why }, 'names may have changed while a statement ran; its result was cut off');
+    const effect = run?.planned.statement.effect;
+    if (state === 'failed' || (state === 'alone' && effect === 'read' && this.#status === 'I'))
+      return changedRefusal(why, true);
+    // What it wrote may hold what it should not: only the end of the session takes that back, and not what was committed.
+    this.#alert('names-changed', effect === 'change' ? 'critical' : 'warning', run?.plan);
+    this.end('names-changed', changedRefusal(why, false));
+    return undefined;
+  }
+
+  #alert(alert: string, severity: 'critical' | 'warning', plan: Plan | undefined): void {
+    const statement = plan?.statements.flatMap((planned) => planned.hidden) ?? [];
+    const recorded = this.session.record('alert.raised', { alert, severity }, statement);
+    recorded.catch(() => this.ledgerLost());
   }
 
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[] {

@@ -13,6 +13,7 @@ import type { Detection } from '../../detection.ts';
 import type { Plan } from '../../plan.ts';
 import { DetectedResult, type ResultColumns } from './detected-result.ts';
 import { type Expectation, ExpectationQueue, type Run } from './expectation.ts';
+import type { Doubtful, SecondLook } from './second-look.ts';
 
 /** Message type bytes of the target, https://www.postgresql.org/docs/18/protocol-message-formats.html */
 const PARSE_COMPLETE = 0x31; // 1
@@ -35,6 +36,11 @@ const COPY_DATA = 0x64; // d
 const NO_DATA = 0x6e; // n
 const PORTAL_SUSPENDED = 0x73; // s
 const PARAMETER_DESCRIPTION = 0x74; // t
+
+/** Messages that tell something of rows, even if only how many there are or what is wrong with one. */
+const TELLING: ReadonlySet<number> = new Set([
+  ...[COMMAND_COMPLETE, PORTAL_SUSPENDED, COPY_DONE, FUNCTION_RESULT, ERROR, NOTICE],
+]);
 
 /** Longest message other than a row that the gateway holds whole. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
@@ -60,6 +66,12 @@ export interface ReplyHost {
   witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation';
   refreshForWitness(): Promise<void>;
   maskViolation(plan: Plan | undefined): void;
+  readonly look: SecondLook;
+  /**
+   * Names may mean something else for the target than they did for the plan (`unknown`: nobody could look), so nothing of the answer is
+   * shown. Gives the refusal in its place; undefined when the session was ended.
+   */
+  namesChanged(run: Run | undefined, why: 'changed' | 'unknown', state: Doubtful): Refusal | undefined;
   gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
   parameterStatus(name: string, value: string): void;
   /** What looks at values as they leave; undefined when nothing does, and then no byte of them is read. */
@@ -101,6 +113,11 @@ export class Replies implements ScanSink {
   #pausing: (() => Promise<boolean>) | undefined;
   #closed = false;
   #fatal = false;
+  /** Rows that may begin once what they are is sure. */
+  #granted = 0;
+  #looking = false;
+  /** Statements that ran since the target was last ready. */
+  #executions = 0;
 
   constructor(host: ReplyHost) {
     this.#host = host;
@@ -112,6 +129,11 @@ export class Replies implements ScanSink {
 
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** A look at the catalog is under way before more is read. */
+  get looking(): boolean {
+    return this.#looking;
   }
 
   /** The target has said itself why it will close the connection. */
@@ -126,12 +148,15 @@ export class Replies implements ScanSink {
   expect(item: Expectation): void {
     const first = this.queue.size === 0;
     item.mark = this.#host.mark();
+    this.#host.look.expect(item);
     this.queue.push(item);
     if (first) this.#enter();
   }
 
   /** Takes one chunk of the target's bytes. While `stopped` is true afterwards, no further chunk may be given. */
   push(chunk: Buffer): void {
+    const head = this.queue.first;
+    if (head && this.#scanner.allowed > 0 && this.#host.look.isLate(head)) this.#allow(this.#scanner.allowed);
     const finished = this.#scanner.push(chunk, this);
     this.#host.flush();
     if (!finished) this.#whyStopped();
@@ -158,8 +183,16 @@ export class Replies implements ScanSink {
       return;
     }
     const run = this.#run();
-    if (!run) {
+    const head = this.queue.first;
+    if (!run || !head) {
       this.#host.protocolViolation('rows that nobody asked for');
+      return;
+    }
+    if (!this.#host.look.isSure(head)) {
+      this.#ascertain(head, true).then(
+        (goOn) => goOn && this.#resumed(),
+        (error: unknown) => this.#host.protocolViolation(String(error)),
+      );
       return;
     }
     const granted = this.#host.grant(run);
@@ -188,14 +221,57 @@ export class Replies implements ScanSink {
   }
 
   /** The rest of this result does not leave; the client gets the reason in its place. */
-  #cut(run: Run, refusal: Refusal): void {
-    run.cut = refusal;
+  #cut(run: Run | undefined, refusal: Refusal, running = true): void {
+    if (run) run.cut = refusal;
     const head = this.queue.first;
     if (head) head.silenced = true;
     this.#host.emit(encodeRefusal(refusal, 'ERROR'));
     this.#host.flush();
     this.#scanner.allow(Number.POSITIVE_INFINITY);
-    this.#host.cancelTarget();
+    if (running) this.#host.cancelTarget();
+  }
+
+  /** Makes sure of what is being read, or puts a refusal in its place. `running`: more will come of it. False when the session is over. */
+  async #ascertain(head: Expectation, running: boolean, failed = false): Promise<boolean> {
+    this.#looking = true;
+    const found = await this.#host.look.settle(head);
+    this.#looking = false;
+    if (this.#closed) return false;
+    if (found === 'same') return true;
+    const run = head.runs[head.at];
+    const state = failed ? 'failed' : this.#isAlone(head) ? 'alone' : 'among-others';
+    const refusal = this.#host.namesChanged(run, found, state);
+    if (refusal === undefined) return false;
+    this.#cut(run, refusal, running);
+    return true;
+  }
+
+  /** Nothing has run that would stand or fall together with the head, nor will behind it. */
+  #isAlone(head: Expectation): boolean {
+    if (head.kind === 'execute') return this.#executions === 0 && this.queue.second?.kind === 'sync';
+    return head.runs.length === 1;
+  }
+
+  /** Keeps a message back until it is known whether it may be shown. */
+  #keepBack(head: Expectation, frame: Frame): false {
+    const kept = frameOf(Buffer.from(frame.bytes)); // outlives this chunk
+    const failed = frame.type === ERROR;
+    const running = frame.type === NOTICE || frame.type === COPY_DONE;
+    this.#pausing = async () => {
+      if (!(await this.#ascertain(head, running, failed))) return false;
+      if (this.frame(kept)) return true;
+      this.#whyStopped();
+      return false;
+    };
+    return false;
+  }
+
+  /** So many rows of the head may begin, once what they are is sure. */
+  #allow(rows: number): void {
+    const head = this.queue.first;
+    const sure = head === undefined || this.#host.look.isSure(head);
+    this.#granted = sure ? 0 : rows;
+    this.#scanner.allow(sure ? rows : 0);
   }
 
   // --- ScanSink -----------------------------------------------------------------------------------------------------------
@@ -241,11 +317,17 @@ export class Replies implements ScanSink {
 
   /** The granted rows have left and another one begins. */
   more(): number {
+    const head = this.queue.first;
     const run = this.#run();
-    return run?.limited ? this.#host.grant(run) : 0;
+    if (!run || (head && !this.#host.look.isSure(head))) return 0;
+    const granted = this.#granted;
+    this.#granted = 0;
+    return granted > 0 ? granted : run.limited ? this.#host.grant(run) : 0;
   }
 
   frame(frame: Frame): boolean {
+    const head = this.queue.first;
+    if (head && TELLING.has(frame.type) && !this.#host.look.isSure(head)) return this.#keepBack(head, frame);
     switch (frame.type) {
       case PARSE_COMPLETE:
         return this.#complete('parse', frame);
@@ -346,11 +428,7 @@ export class Replies implements ScanSink {
   /** A new head: its first run gets its rows. */
   #enter(): void {
     const run = this.#run();
-    if (!run?.limited) {
-      this.#scanner.allow(Number.POSITIVE_INFINITY);
-      return;
-    }
-    this.#scanner.allow(this.#host.grant(run));
+    this.#allow(run?.limited ? this.#host.grant(run) : Number.POSITIVE_INFINITY);
   }
 
   #rowDescription(frame: Frame): boolean {
@@ -359,7 +437,7 @@ export class Replies implements ScanSink {
     const described = () => {
       head.described = true;
       if (this.#host.detection !== undefined && !head.capture) this.#remember(head, frame);
-      if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
+      if (isForClient(head)) this.#host.emit(frame.bytes);
       if (head.kind === 'describe') this.#shift('done');
     };
     if (head.capture || (head.plan && head.plan.view.hidden.size === 0)) {
@@ -386,7 +464,7 @@ export class Replies implements ScanSink {
       }
       head.described = true;
       if (this.#host.detection !== undefined) this.#remember(head, frameOf(bytes));
-      if (!head.internal && !head.silenced) this.#host.emit(bytes);
+      if (isForClient(head)) this.#host.emit(bytes);
       if (head.kind === 'describe') this.#shift('done');
       return true;
     };
@@ -408,6 +486,7 @@ export class Replies implements ScanSink {
     if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
     if (run) this.#endRun(run, run.cut ? 'cut' : outcome);
     if (head.kind === 'execute') {
+      this.#executions += 1;
       const late = run?.cut !== undefined;
       this.#shift('done');
       // Behind a lone read its Sync is on the way already, and nothing was done that would have to be undone.
@@ -443,7 +522,7 @@ export class Replies implements ScanSink {
     const run = head.runs[head.at];
     const sqlstate = message.fields.find((field) => field.code === 'C')?.value;
     if (run) this.#endRun(run, run.cut ? 'cut' : sqlstate === '57014' ? 'cancelled' : 'error', sqlstate);
-    if (!head.internal && !head.silenced) {
+    if (isForClient(head)) {
       this.#host.emit(
         head.refusal
           ? encodeRefusal(head.refusal, 'ERROR')
@@ -486,6 +565,7 @@ export class Replies implements ScanSink {
     if (!head || (head.kind !== 'sync' && head.kind !== 'query' && head.kind !== 'function-call'))
       return this.#unexpected(frame);
     const status = transactionStatus(frame.body[0]);
+    this.#executions = 0;
     const late = head.kind === 'query' && head.runs.some((run) => run.cut !== undefined) && status === 'T';
     for (const run of head.runs) this.#endRun(run, run.cut ? 'cut' : 'ok');
     if (late) {
@@ -512,6 +592,11 @@ export class Replies implements ScanSink {
     this.#host.emit(frame.bytes);
     return true;
   }
+}
+
+/** Errors and columns; the gateway's own messages have neither for the client, unless they stand in the place of his. */
+function isForClient(head: Expectation): boolean {
+  return (!head.internal || head.instead) && !head.silenced;
 }
 
 function transactionStatus(byte: number | undefined): TransactionStatus {

@@ -1,4 +1,5 @@
 import type { SqlStatement } from '../../../model/statement.ts';
+import type { CatalogBasis } from '../../catalog/index.ts';
 import type { Plan, PlannedStatement } from '../../plan.ts';
 
 /** A statement bound to a name at Parse (protocol) or PREPARE (SQL); both share one name space in PostgreSQL. */
@@ -19,6 +20,8 @@ export interface Portal {
   /** As in PreparedStatement. */
   readonly types?: readonly number[];
   readonly held: boolean;
+  /** What the catalog was like at Bind, when its names were looked up. */
+  readonly basis?: CatalogBasis | undefined;
   rows: number;
 }
 

@@ -1,0 +1,66 @@
+import type { Refusal } from '../../../model/refusal.ts';
+import { refusal } from '../../errors.ts';
+import type { Plan, PlannedStatement } from '../../plan.ts';
+import type { RelayCore } from './core.ts';
+
+/**
+ * EXECUTE and FETCH run a text that was substituted when it was prepared or declared. When what is hidden, or the catalog, has changed
+ * since, the text is planned again: the same outcome goes on, another one has to be prepared or declared again. Resolves to a refusal, if
+ * any; undefined when nothing has changed.
+ */
+export function renewUsed(
+  core: RelayCore,
+  plan: Plan,
+  statements: readonly PlannedStatement[],
+): Promise<Refusal | undefined> | undefined {
+  let pending: Promise<Refusal | undefined> | undefined;
+  for (const { statement } of statements) {
+    for (const { kind, act, name } of statement.objects) {
+      if (act !== 'use') continue;
+      const used = kind === 'cursor' ? core.objects.portal(name) : core.objects.prepared(name);
+      if (!used || used.plan.view.key === plan.view.key) continue;
+      if (used.plan.view.hidden.size === 0 && plan.view.hidden.size === 0) continue;
+      const renew = () => renewOne(core, kind, name);
+      pending = pending ? pending.then((refused) => refused ?? renew()) : renew();
+    }
+  }
+  return pending;
+}
+
+async function renewOne(
+  core: RelayCore,
+  kind: 'cursor' | 'prepared-statement',
+  name: string,
+): Promise<Refusal | undefined> {
+  const { objects } = core;
+  const used = kind === 'cursor' ? objects.portal(name) : objects.prepared(name);
+  if (!used?.planned) return undefined;
+  const planned = await core.names.plan(used.plan.text);
+  if ('refusal' in planned) return planned.refusal;
+  const { plan } = planned;
+  if (plan.forwarded !== used.plan.forwarded || !readsTheSame(plan, used.plan)) {
+    return planChanged(kind === 'cursor' ? 'since the cursor was declared' : 'since this statement was prepared');
+  }
+  const renewed = { plan, planned: plan.statements[used.plan.statements.indexOf(used.planned)] };
+  const portal = objects.portal(name);
+  const prepared = objects.prepared(name);
+  if (kind === 'cursor' && portal === used) objects.setPortal(name, { ...portal, ...renewed });
+  if (kind === 'prepared-statement' && prepared === used) objects.setPrepared(name, { ...prepared, ...renewed });
+  return undefined;
+}
+
+export function planChanged(since: string): Refusal {
+  return refusal('plan-changed', 'cached plan must not change result type', {
+    detail: `gatehouse: what is hidden from you, or what the names mean, has changed ${since}.`,
+    hint: 'Prepare the statement again.',
+  });
+}
+
+/** Whether two plans of one text ask the same of policy and read the same relations. */
+export function readsTheSame(one: Plan, other: Plan): boolean {
+  const meaning = ({ statements }: Plan): string =>
+    JSON.stringify(
+      statements.map(({ statement }) => [statement.questions, statement.sites.map(({ relation }) => relation)]),
+    );
+  return meaning(one) === meaning(other);
+}
