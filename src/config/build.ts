@@ -39,7 +39,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     ),
     policies: inFolder(document.policies ?? './policies'),
     labels: inFolder(document.labels ?? './labels'),
-    masks: buildMasks(document.masks ?? {}),
+    masks: { ...buildMasks(document.masks ?? {}), copies: document.masked_copies ?? 'refuse' },
     ...(document.detectors === undefined ? {} : { detectors: buildDetectors(document.detectors, report) }),
     approvals: {
       mode: approvals.mode ?? 'wait',

@@ -291,6 +291,14 @@ export const configDocument = z
       description:
         'How columns are masked, by label (lower-case words joined by dots); the longest label that fits wins, default otherwise',
     }),
+    masked_copies: z
+      .enum(['refuse', 'allow'])
+      .optional()
+      .meta({
+        description:
+          'Whether people may store what they see masked in columns that are not hidden from them; refuse when absent. Into hidden columns it is never written',
+        examples: ['refuse'],
+      }),
     detectors: detectors.optional(),
     approvals: z
       .strictObject({

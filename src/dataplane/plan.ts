@@ -1,3 +1,4 @@
+import type { WriteGuard } from '../masking/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Oid } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -21,6 +22,8 @@ export interface PlannedStatement {
   readonly masked: number;
   /** Its rows count towards row thresholds: it reads a user's relation and is not EXPLAIN or SHOW. */
   readonly countsRows: boolean;
+  /** Looks at the values it writes that are not in its text; undefined when none of them could be a mask. */
+  readonly guard: WriteGuard | undefined;
   /** Fields of its records that never change between executions. */
   readonly clear: JsonObject;
   /** The same and what a record of its being forwarded by these policies says besides; the same object again for the same policies. */

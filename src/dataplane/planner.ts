@@ -1,4 +1,4 @@
-import { substitute } from '../masking/index.ts';
+import { judgeWrites, substitute, type WriteGuard } from '../masking/index.ts';
 import type { CatalogRelation, Oid, SessionContext } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
@@ -26,6 +26,8 @@ export interface PlanInput {
   readonly principal: Principal;
 }
 
+const NO_GUARDS: { readonly guards: readonly (WriteGuard | undefined)[] } = { guards: [] };
+
 /**
  * Text → plan: analyse, complete the questions with labels, substitute what is hidden. Total: whatever is not understood comes back as
  * a refusal.
@@ -46,12 +48,17 @@ export class Planner {
       session: input.session,
       connection: view.world.connection,
       objects: input.objects,
+      followValues: view.hidden.size > 0,
     });
     if ('kind' in analysed) return { refusal: opaqueRefusal(analysed), text };
     if (view.hidden.size > 0 && readsWhatItMakes(analysed)) return { refusal: OWN_TEMPORARY, text };
     const substituted = substitute(analysed, view.hidden, view.world.catalog);
     if ('refusal' in substituted) return { refusal: substituted.refusal, text };
-    const statements = analysed.statements.map((statement) => this.#planStatement(statement, input, policy));
+    const judged = view.hidden.size > 0 ? judgeWrites(analysed, view.hidden, view.copies) : NO_GUARDS;
+    if ('refusal' in judged) return { refusal: judged.refusal, text };
+    const statements = analysed.statements.map((statement, index) =>
+      this.#planStatement(statement, judged.guards[index], input, policy),
+    );
     const plan: Plan = {
       text,
       forwarded: substituted.text,
@@ -70,7 +77,12 @@ export class Planner {
     return { plan };
   }
 
-  #planStatement(statement: SqlStatement, input: PlanInput, policy: PolicyPort): PlannedStatement {
+  #planStatement(
+    statement: SqlStatement,
+    guard: WriteGuard | undefined,
+    input: PlanInput,
+    policy: PolicyPort,
+  ): PlannedStatement {
     const { world, hidden } = input.view;
     const labels = new Set<string>();
     const tables = new Set<string>();
@@ -127,6 +139,7 @@ export class Planner {
       labels: sorted.labels,
       masked,
       countsRows: statement.returnsRows && userRelations && !NOT_COUNTED.has(statement.verb),
+      guard,
       clear,
       forwardedAs: forwardedClear(clear),
       hidden: this.#commitments(statement, sorted.tables),

@@ -12,6 +12,8 @@ export interface View {
   readonly key: string;
   readonly world: World;
   readonly hidden: HiddenRelations;
+  /** See MaskRules. */
+  readonly copies: 'refuse' | 'allow';
   /** Columns that are visible by consent alone, with the requests it was given to. */
   readonly consented: ReadonlyMap<Oid, ReadonlyMap<string, readonly string[]>>;
 }
@@ -35,7 +37,11 @@ const maskKeys = new WeakMap<MaskRules, string>();
 function masksKey(masks: MaskRules): string {
   let key = maskKeys.get(masks);
   if (key === undefined) {
-    key = JSON.stringify([masks.default, [...masks.byLabel].sort(([a], [b]) => (a < b ? -1 : 1))]);
+    key = JSON.stringify([
+      masks.default,
+      masks.copies ?? 'refuse',
+      [...masks.byLabel].sort(([a], [b]) => (a < b ? -1 : 1)),
+    ]);
     maskKeys.set(masks, key);
   }
   return key;
@@ -60,7 +66,8 @@ export function viewOf(
   }
   const known = cache.get(key);
   if (known) return known;
-  const view: View = { key, world, ...hiddenRelations(world, policy, principal, masks, context, unmasks) };
+  const copies = masks.copies ?? 'refuse';
+  const view: View = { key, world, copies, ...hiddenRelations(world, policy, principal, masks, context, unmasks) };
   if (cache.size >= 10_000) cache.clear();
   cache.set(key, view);
   return view;

@@ -25,3 +25,6 @@ export { parseRelationName, quoteIdentifier, type RelationName } from './sql-nam
 export { type Substituted, substitute } from './substitute.ts';
 export { type ErrorField, gateError } from './witness/error.ts';
 export { type FieldOrigin, witness } from './witness/origin.ts';
+export { CopyInspector, type ParameterValue, type WriteGuard } from './write-back/guard.ts';
+export { judgeWrites } from './write-back/judge.ts';
+export { type Likeness, type Recogniser, recogniserOf } from './write-back/recogniser.ts';

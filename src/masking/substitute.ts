@@ -94,8 +94,10 @@ function collect(statement: SqlStatement, hidden: HiddenRelations, catalog: Cata
   }
 }
 
+type Replaced = Pick<MaskedRelation, 'relation' | 'expressions'>;
+
 /** How the relation looks at this place: its hidden columns, and what it echoes of others. */
-function maskedAt(site: RelationSite, hidden: HiddenRelations, catalog: CatalogSnapshot): MaskedRelation | undefined {
+function maskedAt(site: RelationSite, hidden: HiddenRelations, catalog: CatalogSnapshot): Replaced | undefined {
   const masked = hidden.get(site.relation);
   const relation = masked?.relation ?? catalog.relations.get(site.relation);
   if (!relation || hidden.size === 0) return undefined;
@@ -112,7 +114,7 @@ function maskedAt(site: RelationSite, hidden: HiddenRelations, catalog: CatalogS
   return expressions.size === 0 ? undefined : { relation, expressions };
 }
 
-function replacement(site: RelationSite, masked: MaskedRelation): string {
+function replacement(site: RelationSite, masked: Replaced): string {
   const alias = site.hasAlias ? '' : ` ${quoted(site.correlationName)}`;
   const derived = `(${derivedTable(site, masked)})${alias}`;
   switch (site.form) {
@@ -132,7 +134,7 @@ function replacement(site: RelationSite, masked: MaskedRelation): string {
   }
 }
 
-function derivedTable(site: RelationSite, masked: MaskedRelation): string {
+function derivedTable(site: RelationSite, masked: Replaced): string {
   const { relation, expressions } = masked;
   const outputs = relation.columns.map((column) => {
     const expression = expressions.get(column.name);

@@ -11,6 +11,8 @@ export type MaskKind =
 export interface MaskRules {
   readonly default: MaskKind;
   readonly byLabel: ReadonlyMap<string, MaskKind>;
+  /** Whether masked values may be written into columns that are not hidden; absent: no. Into hidden ones they never may. */
+  readonly copies?: 'refuse' | 'allow';
 }
 
 /** Labels of one connection as written by people: quoted relation name → column (or `$table`) → labels. */
@@ -33,11 +35,19 @@ export interface RelationLabels {
   readonly columns: ReadonlyMap<string, readonly string[]>;
 }
 
+/** How one column is masked, and the labels that say so. */
+export interface ColumnMask {
+  readonly kind: MaskKind;
+  readonly labels: readonly string[];
+}
+
 /** One relation as a certain principal sees it: some columns are expressions. */
 export interface MaskedRelation {
   readonly relation: CatalogRelation;
   /** Column name → SQL expression of exactly the column's type over the bare column name, e.g. `CASE WHEN email IS NULL …`. */
   readonly expressions: ReadonlyMap<string, string>;
+  /** By column name, for the same columns. */
+  readonly masks: ReadonlyMap<string, ColumnMask>;
 }
 
 export type HiddenRelations = ReadonlyMap<Oid, MaskedRelation>;

@@ -8,6 +8,7 @@ export type RefusalCode =
   | 'statement-opaque'
   | 'statement-too-large'
   | 'statement-unmaskable'
+  | 'mask-written'
   | 'plan-changed'
   | 'names-changed'
   | 'mask-violation'

@@ -149,6 +149,63 @@ export interface SessionObject {
   readonly name: string;
 }
 
+/** A literal in a written value. */
+export interface WrittenConstant {
+  readonly value: string;
+  /** The value is nothing but that, casts aside. */
+  readonly whole: boolean;
+  /** UTF-8 byte offset into the script; absent when it stands elsewhere. */
+  readonly offset?: number;
+}
+
+/** A parameter in a written value, numbered from 1. */
+export interface WrittenParameter {
+  readonly number: number;
+  readonly whole: boolean;
+}
+
+/** What may flow into one column that a statement writes, or into a column of a relation it makes. */
+export interface ColumnWrite {
+  /** Undefined: any column of the relation. */
+  readonly column: string | undefined;
+  /** Relations from whose columns the value may derive, and which. */
+  readonly sources: ReadonlyMap<Oid, 'all' | ReadonlySet<string>>;
+  /** It may come from a temporary relation, or from where it cannot be followed. */
+  readonly unfollowed: boolean;
+  readonly constants: readonly WrittenConstant[];
+  readonly parameters: readonly WrittenParameter[];
+  /** Inside a function: arguments of its call may flow into it. */
+  readonly fromArguments: boolean;
+}
+
+/** How the data of COPY … FROM STDIN is written. https://www.postgresql.org/docs/current/sql-copy.html */
+export interface CopyData {
+  readonly format: 'text' | 'csv' | 'binary';
+  /** One byte each. */
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+  readonly header: boolean;
+  /** How NULL is written; means nothing in binary. */
+  readonly nullText: string;
+  /** The option ENCODING; absent: the client's encoding. */
+  readonly encoding?: string;
+  /** In the order of the data. */
+  readonly columns: readonly string[];
+}
+
+/** What a statement writes into a relation that outlives the session. */
+export interface RelationWrite {
+  /** Undefined when the snapshot does not hold it: it is being made. */
+  readonly relation: Oid | undefined;
+  /** `schema.name`, for messages. */
+  readonly name: string;
+  /** Values may take the place of others: UPDATE, MERGE, ON CONFLICT DO UPDATE. */
+  readonly overwrites: boolean;
+  readonly columns: readonly ColumnWrite[];
+  readonly copy?: CopyData;
+}
+
 /** One understood SQL statement. Plain data: no parse tree leaves the room `statement`. */
 export interface SqlStatement {
   readonly kind: 'sql';
@@ -169,6 +226,8 @@ export interface SqlStatement {
   /** Insertions that keep meaning after substitution, e.g. further GROUP BY columns; applied when `relation` is substituted. */
   readonly repairs: readonly { readonly at: number; readonly text: string; readonly relation: Oid }[];
   readonly hazards: readonly Hazard[];
+  /** What it writes, itself or by what it runs; undefined when nobody asked to have values followed. */
+  readonly writes?: readonly RelationWrite[];
   readonly objects: readonly SessionObject[];
   /** The statement inside PREPARE, DECLARE, EXPLAIN, COPY (query) … shares this statement's sites. `returnsRows` is about this one. */
   readonly returnsRows: boolean;

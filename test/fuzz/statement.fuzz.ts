@@ -16,7 +16,9 @@ const PIECES = [
   ...["'a'", "E'\\''", '$$', '$a$', "U&'x'", 'ä', '😀', "'", '"', '\\', '\t', ' '],
 ];
 const text = fc.array(fc.constantFrom(...PIECES), { maxLength: 30 }).map((pieces) => pieces.join(' '));
-const hidden = new Map([[customers.oid, { relation: customers, expressions: new Map([['email', 'NULL::text']]) }]]);
+const hidden = new Map([
+  [customers.oid, { relation: customers, expressions: new Map([['email', 'NULL::text']]), masks: new Map() }],
+]);
 
 test('no text makes the analyser or the substitution throw, and every site lies within its statement', async () => {
   const analyser = await sharedAnalyser();

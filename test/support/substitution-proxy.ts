@@ -99,7 +99,7 @@ class World {
           .filter((column) => names.has(column.name))
           .map((column) => [column.name, `NULL::${column.typeName}`]),
       );
-      hidden.set(oid, { relation, expressions });
+      hidden.set(oid, { relation, expressions, masks: new Map() });
     }
     return hidden;
   }

@@ -63,15 +63,17 @@ const constants: ReadonlyMap<number, string> = new Map([
   ...[4451, 4532, 4533, 4534, 4535, 4536].map((oid): [number, string] => [oid, '{}']), // multiranges
 ]);
 
-/** What stands for every value of the column: an SQL constant of the column's base type, NULL where the type offers none. */
-export function redactConstant(column: CatalogColumn): string {
-  const type = column.baseTypeName;
-  if (textTypeOf(column)) return `${quoteLiteral(STARS)}::${type}`;
+/** What stands for every value of the column, as text of its base type; undefined where the type offers nothing but NULL. */
+export function redactedText(column: CatalogColumn): string | undefined {
+  if (textTypeOf(column)) return STARS;
   const constant = constants.get(column.baseTypeOid);
-  if (constant !== undefined) return `${quoteLiteral(constant)}::${type}`;
-  if (column.category === 'E' && column.firstEnumLabel !== undefined) {
-    return `${quoteLiteral(column.firstEnumLabel)}::${type}`;
-  }
-  if (column.category === 'A' && type.endsWith('[]')) return `'{}'::${type}`;
-  return `NULL::${type}`;
+  if (constant !== undefined) return constant;
+  if (column.category === 'E' && column.firstEnumLabel !== undefined) return column.firstEnumLabel;
+  return column.category === 'A' && column.baseTypeName.endsWith('[]') ? '{}' : undefined;
+}
+
+/** The same as an SQL constant of the column's base type. */
+export function redactConstant(column: CatalogColumn): string {
+  const text = redactedText(column);
+  return text === undefined ? `NULL::${column.baseTypeName}` : `${quoteLiteral(text)}::${column.baseTypeName}`;
 }

@@ -1,5 +1,5 @@
 import type { CatalogColumn, CatalogRelation } from '../../model/catalog.ts';
-import type { MaskedRelation, MaskKind } from '../../model/mask.ts';
+import type { ColumnMask, MaskedRelation, MaskKind } from '../../model/mask.ts';
 import { MaskingError } from '../errors.ts';
 import { quoteIdentifier } from '../sql-name.ts';
 import { redactConstant, STARS } from './constant.ts';
@@ -100,6 +100,7 @@ export function maskedRelation(
 ): MaskedRelation {
   const columns = new Map(relation.columns.map((column) => [column.name, column]));
   const expressions = new Map<string, string>();
+  const masks = new Map<string, ColumnMask>();
   for (const [name, kind] of hidden) {
     const column = columns.get(name);
     if (!column) {
@@ -109,6 +110,7 @@ export function maskedRelation(
       );
     }
     expressions.set(name, maskExpression(column, kind, 'postgres', labels.get(name)));
+    masks.set(name, { kind, labels: labels.get(name) ?? [] });
   }
-  return { relation, expressions };
+  return { relation, expressions, masks };
 }

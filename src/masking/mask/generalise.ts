@@ -34,6 +34,14 @@ export function generalised(
   return spanOfTime(kind.to, type, column, constant);
 }
 
+const TIMES: ReadonlySet<number> = new Set([OID.date, OID.timestamp, OID.timestamptz]);
+
+/** Whether the rule fits the column's type, which is not text: values show as the beginnings of their spans or bands. */
+export function generalises(column: CatalogColumn, { to }: Generalise): boolean {
+  if (typeof to !== 'object') return TIMES.has(column.baseTypeOid);
+  return banded(to.band, column, '', '') !== '';
+}
+
 function spanOfTime(unit: Unit, type: CatalogColumn, column: string, constant: string): string {
   const between = (typeName: string, zone: string): string =>
     `${column} OPERATOR(pg_catalog.>=) '${FROM}${zone}'::${typeName} AND ${column} OPERATOR(pg_catalog.<) '${TO}${zone}'::${typeName}`;

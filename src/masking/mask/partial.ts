@@ -18,18 +18,25 @@ const EMAIL = '^[^@[:space:]]+@[^@[:space:]]{1,255}$';
 const count = (value: number | undefined): number =>
   value === undefined || !Number.isFinite(value) ? 0 : Math.min(1_000_000, Math.max(0, Math.floor(value)));
 
+type Partial = Extract<MaskKind, { kind: 'partial' }>;
+
+/** How many characters stay at most, before the quarter is reckoned. Of an address, the domain stays besides. */
+export function keptCharacters(kind: Partial, shape: ValueShape): { readonly first: number; readonly last: number } {
+  const silent = kind.keepFirst === undefined && kind.keepLast === undefined;
+  if (silent) return DEFAULTS[shape];
+  if (shape === 'email' && kind.keepFirst === undefined) return DEFAULTS.email;
+  return { first: count(kind.keepFirst), last: shape === 'email' ? 0 : count(kind.keepLast) };
+}
+
 /**
  * Text of which a part stays, over `value`: an SQL expression of type text with the collation "C" (regular expressions and
  * searches raise errors under nondeterministic collations). At most a quarter of the characters stays, whatever the rule asks for,
  * with two exceptions that the labels ask for: the domain of an e-mail address and the last four digits of a card number. The
  * number of stars says nothing about the length.
  */
-export function partialText(value: string, kind: Extract<MaskKind, { kind: 'partial' }>, shape: ValueShape): string {
-  const silent = kind.keepFirst === undefined && kind.keepLast === undefined;
-  const first = silent ? DEFAULTS[shape].first : count(kind.keepFirst);
-  const last = silent ? DEFAULTS[shape].last : count(kind.keepLast);
-  if (shape === 'email')
-    return partialEmail(value, silent || kind.keepFirst !== undefined ? first : DEFAULTS.email.first);
+export function partialText(value: string, kind: Partial, shape: ValueShape): string {
+  const { first, last } = keptCharacters(kind, shape);
+  if (shape === 'email') return partialEmail(value, first);
   const quarter = `(pg_catalog.length(${value}) OPERATOR(pg_catalog./) 4)`;
   const general = keep(value, first, last, quarter);
   if (shape !== 'pan' || last === 0) return general;

@@ -25,6 +25,7 @@ export const refusalTable = {
   'statement-opaque': { sqlstate: '42601', severity: 'ERROR' }, // syntax_error
   'statement-too-large': { sqlstate: '54000', severity: 'ERROR' },
   'statement-unmaskable': { sqlstate: '42501', severity: 'ERROR' },
+  'mask-written': { sqlstate: '42501', severity: 'ERROR' },
   // Drivers prepare again on exactly this: pgjdbc looks at the routine, asyncpg and others at the text.
   'plan-changed': {
     sqlstate: '0A000', // feature_not_supported

@@ -137,7 +137,8 @@ function hide(catalog: CatalogSnapshot, mask: Mask): HiddenRelations {
     const names = relation.schema === 'shop' ? HIDDEN[relation.name] : undefined;
     if (!names) continue;
     const columns = relation.columns.filter((column) => names.includes(column.name));
-    hidden.set(relation.oid, { relation, expressions: new Map(columns.map((column) => [column.name, mask(column)])) });
+    const expressions = new Map(columns.map((column) => [column.name, mask(column)]));
+    hidden.set(relation.oid, { relation, expressions, masks: new Map() });
   }
   return hidden;
 }

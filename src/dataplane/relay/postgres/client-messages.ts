@@ -1,19 +1,30 @@
+import type { CopyInspector } from '../../../masking/index.ts';
 import type { Refusal } from '../../../model/refusal.ts';
-import type { Frame } from '../../../wire/bytes/index.ts';
-import { type FrontendMessage, frontend, parseFrontend, type SqlText } from '../../../wire/postgres/index.ts';
+import { type Frame, frameOf } from '../../../wire/bytes/index.ts';
+import {
+  type FrontendMessage,
+  type FunctionCallMessage,
+  frontend,
+  parseFrontend,
+  type SqlText,
+} from '../../../wire/postgres/index.ts';
 import { parameterDigest } from '../../consent.ts';
 import { isRefusal, refusal } from '../../errors.ts';
 import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import { awaitsLook, canBeHeldOpen, runHeldOpen } from './awaited-change.ts';
+import { CopyIn, type CopyVerdict } from './copy-in.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
-import { parameterBytes } from './parameters.ts';
+import { parameterBytes, parameterOf } from './parameters.ts';
 import { declaredCursor, type Portal, type PreparedStatement } from './session-objects.ts';
 import { planChanged, readsTheSame, renewUsed } from './used-names.ts';
 
 type Judged = readonly Run[] | Refusal;
+
+/** What the target does not take while COPY data comes. */
+const ENDS_COPY: ReadonlySet<FrontendMessage['kind']> = new Set(['query', 'parse', 'bind', 'execute', 'function-call']);
 
 /** Runs `next` now, or when the value is there. */
 function then<T>(value: T | Promise<T>, next: (value: T) => Promise<void> | undefined): Promise<void> | undefined {
@@ -27,6 +38,7 @@ function then<T>(value: T | Promise<T>, next: (value: T) => Promise<void> | unde
 export class ClientMessages {
   readonly #core: RelayCore;
   readonly #terminate: () => void;
+  readonly copyIn = new CopyIn();
   clientEncoding: string;
 
   constructor(core: RelayCore, clientEncoding: string, terminate: () => void) {
@@ -39,6 +51,7 @@ export class ClientMessages {
   handle(frame: Frame): Promise<void> | undefined {
     const { pipeline } = this.#core;
     const message = parseFrontend(frame);
+    if (ENDS_COPY.has(message.kind)) this.copyIn.over();
     const unclear = pipeline.skipping ? undefined : this.#unclearName(message);
     if (unclear) return this.#refuse(unclear, '');
     switch (message.kind) {
@@ -68,17 +81,15 @@ export class ClientMessages {
         this.#core.forward(permitHousekeeping(frame.bytes));
         return undefined;
       case 'copy-data':
+        // Outside COPY IN the target would ignore them; so they need not reach it.
+        if (pipeline.copyIn > 0) this.#copyData(this.copyIn.data(message.data), frame.bytes, false);
+        return undefined;
       case 'copy-done':
       case 'copy-fail':
-        // Outside COPY IN the target would ignore them; so they need not reach it.
-        if (pipeline.copyIn > 0) this.#core.forward(permitHousekeeping(frame.bytes));
-        if (message.kind !== 'copy-data' && pipeline.copyIn > 0) {
-          if (pipeline.copying) pipeline.copying = false;
-          else pipeline.doneAhead += 1;
-        }
+        if (pipeline.copyIn > 0) this.#copyData(this.copyIn.end(message.kind === 'copy-fail'), frame.bytes, true);
         return undefined;
       case 'function-call':
-        return pipeline.skipping ? undefined : this.#functionCall(message.oid, message.arguments.length, frame);
+        return pipeline.skipping ? undefined : this.#functionCall(message, frame);
       case 'terminate':
         this.#terminate();
         return undefined;
@@ -100,6 +111,21 @@ export class ClientMessages {
       sqlstate: '0A000',
       hint: 'Other names are understood in client encoding UTF8, and not right after something that may change it.',
     });
+  }
+
+  // --- COPY FROM STDIN ----------------------------------------------------------------------------------------------------
+
+  #copyData(verdict: CopyVerdict, bytes: Buffer, ends: boolean): void {
+    const { pipeline } = this.#core;
+    if (verdict === 'drop') return;
+    if (verdict === 'forward') this.#core.forward(permitHousekeeping(bytes));
+    else {
+      this.#recordRefusal(verdict.refusal, verdict.run.plan.text, verdict.run.plan);
+      this.#core.forward(permitHousekeeping(frontend.copyFail('gatehouse: refused')));
+    }
+    if (verdict === 'forward' && !ends) return;
+    if (pipeline.copying) pipeline.copying = false;
+    else pipeline.doneAhead += 1;
   }
 
   // --- simple query -------------------------------------------------------------------------------------------------------
@@ -133,7 +159,9 @@ export class ClientMessages {
     }
     const sql = statementBytes(plan, source);
     if (isRefusal(sql)) return this.#refuseQuery(sql, plan.text, plan);
-    this.#forwarded(plan);
+    const inspectors = CopyIn.inspectors(judged, this.clientEncoding);
+    if (isRefusal(inspectors)) return this.#refuseQuery(inspectors, plan.text, plan);
+    this.#forwarded(plan, judged, inspectors);
     // Who waits for the end of a query string cannot send it the data it waits for.
     const copies = plan.statements.some(({ statement }) => statement.verb === 'copy-from');
     const waits = !copies && awaitsLook(this.#core, plan, judged);
@@ -279,6 +307,8 @@ export class ClientMessages {
         if (isRefusal(current)) return this.#refuse(current, portal.plan.text, portal.plan);
         const { plan, planned } = current;
         if (!planned) return undefined;
+        const masked = refusedParameters(planned, current.bind, current.types);
+        if (masked) return this.#refuse(masked, plan.text, plan);
         return then(this.#judge(plan, [planned], current.bind, current), (judged) =>
           this.#forwardExecute(plan, bytes, judged),
         );
@@ -322,6 +352,8 @@ export class ClientMessages {
     const core = this.#core;
     if (core.pipeline.skipping) return undefined;
     if (isRefusal(judged)) return this.#refuse(judged, plan.text, plan);
+    const inspectors = CopyIn.inspectors(judged, this.clientEncoding);
+    if (isRefusal(inspectors)) return this.#refuse(inspectors, plan.text, plan);
     // A limited result may end in a refusal: nothing of the pipeline may run behind it, or be committed with it, before that is known.
     // A read that stands alone before its Sync has nothing of either.
     const alone = core.aloneBeforeSync && judged.every((run) => run.planned.statement.effect === 'read');
@@ -329,7 +361,7 @@ export class ClientMessages {
     const limited = (!alone && judged.some((run) => run.limited)) || awaitsLook(core, plan, judged);
     const ended = Promise.withResolvers<unknown>();
     core.pipeline.executed = true;
-    this.#forwarded(plan);
+    this.#forwarded(plan, judged, inspectors);
     core.pipeline.open = true;
     core.replies.expect(expectation('execute', { plan, runs: judged, ...(limited ? { settle: ended.resolve } : {}) }));
     const crowded = this.#recordAndForward(judged, bytes);
@@ -362,8 +394,10 @@ export class ClientMessages {
   // --- fast-path function call ----------------------------------------------------------------------------------------------
 
   /** Judged as the SELECT that it is short for. */
-  #functionCall(oid: number, count: number, frame: Frame): Promise<void> | undefined {
+  #functionCall(message: FunctionCallMessage, frame: Frame): Promise<void> | undefined {
     const core = this.#core;
+    const { oid, arguments: args } = message;
+    const given = { parameterFormats: message.argumentFormats, parameters: args };
     const known = core.names.view().world.catalog.functions.find((candidate) => candidate.oid === oid);
     if (!known) {
       const unknown = refusal('protocol-unsupported', `gatehouse: a function with OID ${oid} is not known`, {
@@ -371,15 +405,17 @@ export class ClientMessages {
       });
       return this.#refuseQuery(unknown, `function ${oid}`);
     }
-    const parameters = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ');
+    const parameters = args.map((_, index) => `$${index + 1}`).join(', ');
     const text = `SELECT ${quoteName(known.schema)}.${quoteName(known.name)}(${parameters})`;
     const { bytes } = frame;
     return then(core.names.plan(text), (planned) => {
       if ('refusal' in planned) return this.#refuseQuery(planned.refusal, text);
       const { plan } = planned;
+      const masked = plan.statements[0]?.guard?.parameters((number) => parameterOf(given, number, known.argTypes));
+      if (masked) return this.#refuseQuery(masked, text, plan);
       return then(this.#judge(plan, plan.statements, undefined), (judged) => {
         if (isRefusal(judged)) return this.#refuseQuery(judged, text, plan);
-        this.#forwarded(plan);
+        this.#forwarded(plan, judged);
         core.replies.expect(expectation('function-call', { plan, runs: judged }));
         return this.#recordAndForward(judged, bytes);
       });
@@ -465,9 +501,13 @@ export class ClientMessages {
     return found;
   }
 
-  #forwarded(plan: Plan): void {
+  #forwarded(plan: Plan, runs: readonly Run[], inspectors?: ReadonlyMap<Run, CopyInspector>): void {
     this.#core.names.forwarded(plan);
-    for (const { statement } of plan.statements) if (statement.verb === 'copy-from') this.#core.pipeline.copyIn += 1;
+    for (const run of runs) {
+      if (run.planned.statement.verb !== 'copy-from') continue;
+      this.#core.pipeline.copyIn += 1;
+      this.copyIn.expect(run, inspectors?.get(run));
+    }
   }
 
   /** Records first. A change is sent when its record is durable; a read at once, while its replies are held back until then. */
@@ -494,6 +534,17 @@ export class ClientMessages {
     const record = this.#core.judge.recordRefusal(refused, text, plan);
     if (record !== undefined) this.#core.holdRepliesFor(record);
   }
+}
+
+/** Why the parameters of an execution may not be written, when one of them is what a mask shows. */
+function refusedParameters(
+  { guard }: PlannedStatement,
+  bytes: Buffer | undefined,
+  types: readonly number[] | undefined,
+): Refusal | undefined {
+  if (!guard?.looksAtParameters || !bytes) return undefined;
+  const bind = parseFrontend(frameOf(bytes));
+  return bind.kind === 'bind' ? guard.parameters((number) => parameterOf(bind, number, types)) : undefined;
 }
 
 const NO_TEXT: readonly string[] = [];

@@ -29,6 +29,8 @@ export interface Run {
   detected: DetectedResult | undefined;
   /** The client has already been told that the rest does not come. */
   cut: Refusal | undefined;
+  /** The gateway made the target fail: what the client is told in the place of the target's error. */
+  refused: Refusal | undefined;
   ended: boolean;
 }
 

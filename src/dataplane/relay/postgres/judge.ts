@@ -166,6 +166,7 @@ export class Judge {
       reserved: 0,
       detected: undefined,
       cut: undefined,
+      refused: undefined,
       ended: false,
     };
   }

@@ -1,4 +1,6 @@
+import type { ParameterValue } from '../../../masking/index.ts';
 import { BodyReader } from '../../../wire/bytes/index.ts';
+import type { BindMessage } from '../../../wire/postgres/index.ts';
 
 /** Parameters kept per execution, and bytes kept of each. */
 const MAX_PARAMETERS = 100;
@@ -25,6 +27,18 @@ export function parameterBytes(bind: Buffer): Buffer {
     }
   }
   return count === 0 ? Buffer.alloc(0) : body.subarray(statement, statement + length);
+}
+
+/** One parameter of a Bind message by its number, from 1, with the type that Parse gave it; undefined for NULL and what is not there. */
+export function parameterOf(
+  bind: Pick<BindMessage, 'parameterFormats' | 'parameters'>,
+  number: number,
+  types: readonly number[] | undefined,
+): ParameterValue | undefined {
+  const bytes = bind.parameters[number - 1];
+  if (!bytes) return undefined;
+  const { parameterFormats: formats } = bind;
+  return { bytes, binary: (formats.length === 1 ? formats[0] : formats[number - 1]) === 1, type: types?.[number - 1] };
 }
 
 /** Parameter values for the record: text as it is, binary in hex, null as null, long ones cut. */

@@ -477,6 +477,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.judge.runEnded(run, outcome, sqlstate);
     if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned, run.portal);
     if (run.planned.statement.verb === 'copy-from') {
+      this.#messages.copyIn.ended(run);
       this.pipeline.copyIn -= 1;
       this.pipeline.copying = false;
       if (this.pipeline.copyIn === 0) this.pipeline.doneAhead = 0;

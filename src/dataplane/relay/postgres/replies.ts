@@ -7,6 +7,7 @@ import {
   type Field,
   type NoticeField,
   parseBackend,
+  refusalTable,
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
 import type { Detection } from '../../detection.ts';
@@ -520,12 +521,15 @@ export class Replies implements ScanSink {
       return true;
     }
     const run = head.runs[head.at];
-    const sqlstate = message.fields.find((field) => field.code === 'C')?.value;
+    const refusal = head.refusal ?? run?.refused;
+    const sqlstate = run?.refused
+      ? refusalTable[run.refused.code].sqlstate
+      : message.fields.find((field) => field.code === 'C')?.value;
     if (run) this.#endRun(run, run.cut ? 'cut' : sqlstate === '57014' ? 'cancelled' : 'error', sqlstate);
     if (isForClient(head)) {
       this.#host.emit(
-        head.refusal
-          ? encodeRefusal(head.refusal, 'ERROR')
+        refusal
+          ? encodeRefusal(refusal, 'ERROR')
           : backend.errorResponse(this.#host.gateFields(message.fields, head.plan)),
       );
     }

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { CatalogFunction, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
-import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../../../model/statement.ts';
+import type {
+  AccessQuestion,
+  OpaqueStatement,
+  RelationSite,
+  RelationWrite,
+  Script,
+  SqlStatement,
+} from '../../../model/statement.ts';
 import { BudgetExceeded } from './budget.ts';
 import { StatementError } from './errors.ts';
 import { Facts } from './facts.ts';
@@ -14,6 +21,7 @@ import { Reader } from './reader.ts';
 import type { Inner } from './scope.ts';
 import { type Outline, partOf, readStatement, type SessionObjects, samePart } from './statements.ts';
 import { as, number, part, type Tree, tagged } from './tree.ts';
+import { writesOf } from './writes.ts';
 
 export interface World {
   readonly catalog: CatalogSnapshot;
@@ -21,6 +29,8 @@ export interface World {
   /** Name of the connection, as policies know it. */
   readonly connection: string;
   readonly objects: SessionObjects;
+  /** Say what may flow into written values (`SqlStatement.writes`): for principals from whom something is hidden. */
+  readonly followValues?: boolean;
 }
 
 export interface StatementAnalyser {
@@ -165,8 +175,11 @@ export class PostgresAnalyser implements StatementAnalyser {
     const facts = new Facts();
     const inner = this.#inner(names, world, new Set());
     const reader = new Reader({ facts, names, connection: world.connection, inner, tokens });
-    const outline = readStatement(part(raw, 'stmt'), reader, objects);
+    const node = part(raw, 'stmt');
+    if (world.followValues) facts.writes = followed(node, facts, names, objects, undefined);
+    const outline = readStatement(node, reader, objects);
     reader.calls.casts();
+    if (world.followValues) facts.takeCalledWrites(node, false);
     if (facts.forgetsPath) names.setPath(undefined, false);
     return finished(facts, outline, own, start, end, fingerprint(tokens, start, end));
   }
@@ -238,8 +251,11 @@ export class PostgresAnalyser implements StatementAnalyser {
       for (const type of fn ? [...fn.argTypes, fn.returnType] : []) facts.typesMet.add(type);
       const inner = this.#inner(names, world, running);
       const reader = new Reader({ facts, names, connection: world.connection, inner, tokens: undefined });
+      const inside = fn ? 'function' : 'block';
+      if (world.followValues) facts.writes = followed(node, facts, names, NO_OBJECTS, inside);
       facts.attribute(0, partOf(readStatement(node, reader, NO_OBJECTS)));
       reader.calls.casts();
+      if (world.followValues) facts.takeCalledWrites(node, fn !== undefined);
       if (facts.forgetsPath) names.setPath(undefined, false);
       if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
       all.include(facts);
@@ -316,6 +332,24 @@ function functionReads(facts: Facts) {
   }));
 }
 
+function followed(
+  node: unknown,
+  facts: Facts,
+  names: Names,
+  objects: SessionObjects,
+  within: 'function' | 'block' | undefined,
+): readonly RelationWrite[] {
+  const onUnfollowed = () => {
+    facts.hazards.push({
+      code: 'unknown-name',
+      message: 'what is hidden from you has changed since the statement was prepared; prepare it again',
+      applies: 'everyone',
+      sqlstate: '0A000',
+    });
+  };
+  return writesOf(node, { names, prepared: (name) => objects.prepared(name), within, onUnfollowed });
+}
+
 const NO_OBJECTS: SessionObjects = { prepared: () => undefined, cursor: () => undefined };
 
 /** Prepared statements and cursors as the script's own statements make and remove them. */
@@ -382,6 +416,7 @@ function finished(
     qualifiers: facts.qualifiers,
     repairs: facts.repairs,
     hazards: facts.finishedHazards(),
+    ...(facts.writes === undefined ? {} : { writes: facts.writes }),
     objects: facts.objects,
     returnsRows: outline.returnsRows,
     changesContext: facts.changesContext,

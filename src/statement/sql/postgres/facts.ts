@@ -4,11 +4,13 @@ import type {
   AccessQuestion,
   Hazard,
   RelationSite,
+  RelationWrite,
   SessionObject,
   StatementEffect,
   StatementPart,
 } from '../../../model/statement.ts';
 import { echoedColumns } from './built-ins.ts';
+import { calledWith, givenBy } from './called-writes.ts';
 import type { Tokens } from './lexer.ts';
 import { characterPosition, type Range } from './places.ts';
 
@@ -82,6 +84,10 @@ export class Facts {
   late = false;
   /** It calls set_config. */
   setsConfig = false;
+  /** See SqlStatement; undefined when values are not followed. */
+  writes: readonly RelationWrite[] | undefined;
+  /** What the functions and blocks that it runs write. */
+  readonly #calledWrites: RelationWrite[] = [];
   /** Expressions of it are kept in the catalog and run later, under whatever names mean then. */
   stored = false;
 
@@ -149,6 +155,14 @@ export class Facts {
     this.readsTemporary ||= inner.readsTemporary;
     this.late ||= inner.late;
     this.setsConfig ||= inner.setsConfig;
+    this.#calledWrites.push(...(inner.writes ?? []));
+  }
+
+  /** Which argument goes where is not followed: into what a function writes, anything of the statement that calls it may flow. */
+  takeCalledWrites(node: unknown, inFunction: boolean): void {
+    if (this.#calledWrites.length === 0) return;
+    const given = givenBy(node, this.finishedSites(), this.readsTemporary, inFunction);
+    this.writes = [...(this.writes ?? []), ...this.#calledWrites.map((write) => calledWith(write, given))];
   }
 
   finishedSites(): RelationSite[] {
