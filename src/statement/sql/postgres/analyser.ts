@@ -245,6 +245,7 @@ export class PostgresAnalyser implements StatementAnalyser {
     fn?: CatalogFunction,
   ): Facts | undefined {
     const all = new Facts();
+    const writes: RelationWrite[] = [];
     for (const node of nodes) {
       const facts = new Facts();
       facts.knowsParameters = fn !== undefined;
@@ -259,8 +260,10 @@ export class PostgresAnalyser implements StatementAnalyser {
       if (facts.forgetsPath) names.setPath(undefined, false);
       if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
       all.include(facts);
+      writes.push(...(facts.writes ?? []));
       all.hazards.push(...functionReads(facts));
     }
+    if (world.followValues) all.writes = writes;
     return all;
   }
 
