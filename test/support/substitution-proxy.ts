@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
-import { parseSessionContext, readCatalog, SESSION_CONTEXT_SQL } from '../../src/dataplane/catalog/index.ts';
+import { readCatalog, readSessionContext } from '../../src/dataplane/catalog/index.ts';
 import { substitute } from '../../src/masking/substitute.ts';
 import type { CatalogSnapshot, SessionContext } from '../../src/model/catalog.ts';
 import type { HiddenRelations, MaskedRelation } from '../../src/model/mask.ts';
@@ -264,13 +264,15 @@ class Session {
 
   async #refreshContext(): Promise<SessionContext> {
     if ((this.#stale || !this.#context) && this.#status !== 'E') {
-      this.#capture = [];
-      const ready = this.#ready();
-      this.#server.write(message('Q', text(SESSION_CONTEXT_SQL)));
-      await ready;
-      const rows = this.#capture.filter((frame) => frame[0] === 68).map(dataRow);
-      this.#capture = undefined;
-      this.#context = parseSessionContext(rows);
+      this.#context = await readSessionContext(async (sql) => {
+        this.#capture = [];
+        const ready = this.#ready();
+        this.#server.write(message('Q', text(sql)));
+        await ready;
+        const rows = this.#capture.filter((frame) => frame[0] === 68).map(dataRow);
+        this.#capture = undefined;
+        return rows;
+      });
       this.#stale = false;
     }
     if (!this.#context) throw new Error('no session context');

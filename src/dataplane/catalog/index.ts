@@ -4,5 +4,5 @@ export type { CatalogBasis, CatalogPart } from './fingerprint.ts';
 export { functionsNamed, relationNamed } from './names.ts';
 export { parseSessionContext } from './parse.ts';
 export { type Query, readCatalog, readSessionContext } from './read.ts';
-export { SESSION_CONTEXT_SQL, SESSION_START_SQL } from './sql.ts';
+export { SESSION_START_SQL } from './sql.ts';
 export { CatalogParts, CatalogWatch } from './watch.ts';

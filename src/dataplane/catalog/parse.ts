@@ -285,14 +285,35 @@ export function splitNames(text: string): string[] {
     .filter((name) => name !== '');
 }
 
+/** The OIDs in the answer to `SESSION_CONTEXT_SQL`; undefined when this session sees nothing that others do not. */
+export function ownObjects(
+  rows: readonly (readonly (string | null)[])[],
+): { readonly relations: readonly Oid[]; readonly functions: readonly Oid[] } | undefined {
+  const [relations, functions] = [rows[0]?.[4], rows[0]?.[5]].map(parseOids);
+  return relations || functions ? { relations: relations ?? [], functions: functions ?? [] } : undefined;
+}
+
+function parseOids(text: string | null | undefined): Oid[] | undefined {
+  if (typeof text !== 'string') return undefined;
+  const oids = parseJson(text);
+  if (!Array.isArray(oids)) throw broken('expected an array of object identifiers');
+  return oids.map((oid) => parseOid(typeof oid === 'number' ? String(oid) : null));
+}
+
 /**
- * Reads the answer to `SESSION_CONTEXT_SQL`.
- * @throws CatalogError ERR_DATAPLANE_CATALOG_ANSWER when it has another shape.
+ * Reads the answer to `SESSION_CONTEXT_SQL`, and to `sessionObjectsSql` where there is something to ask about.
+ * @throws CatalogError ERR_DATAPLANE_CATALOG_ANSWER when they have another shape.
  */
-export function parseSessionContext(rows: readonly (readonly (string | null)[])[]): SessionContext {
+export function parseSessionContext(
+  rows: readonly (readonly (string | null)[])[],
+  objects: readonly (readonly (string | null)[])[] = [[null, null]],
+): SessionContext {
   const row = rows[0];
   if (rows.length !== 1 || row?.length !== 7) throw broken('expected one row of seven columns');
-  const [path, temporarySchema, currentUser, conforming, relations, functions, encoding] = row;
+  const own = objects[0];
+  if (objects.length !== 1 || own?.length !== 2) throw broken('expected one row of two columns');
+  const [path, temporarySchema, currentUser, conforming, , , encoding] = row;
+  const [relations, functions] = own;
   if (typeof currentUser !== 'string') throw broken('expected a user name');
   const isTemporary = ({ schema }: { readonly schema: string }): boolean => schema === temporarySchema;
   const ownRelations = typeof relations === 'string' ? parseNames(relations).map((text) => parseRelation(text)) : [];

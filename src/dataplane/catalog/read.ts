@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CatalogRelation, CatalogSnapshot, CatalogType, Oid, SessionContext } from '../../model/catalog.ts';
 import { CatalogError } from './errors.ts';
 import {
+  ownObjects,
   parseCast,
   parseFunction,
   parseNames,
@@ -20,6 +21,7 @@ import {
   RELATIONS_SQL,
   SERVER_SQL,
   SESSION_CONTEXT_SQL,
+  sessionObjectsSql,
   TYPES_SQL,
 } from './sql.ts';
 
@@ -47,6 +49,7 @@ export async function readCatalog(
     await query("SET LOCAL statement_timeout = '60s'");
     await query("SET LOCAL lock_timeout = '2s'");
     await query('SET LOCAL quote_all_identifiers = off');
+    await query('SET LOCAL jit = off'); // compiling these queries takes longer than running them
     const takenAt = now();
     const [server] = await query(SERVER_SQL);
     const serverVersion = Number(server?.[0]);
@@ -161,7 +164,9 @@ async function readDefinitions(query: Query): Promise<ReadonlyMap<Oid, string>> 
   return definitions;
 }
 
-/** Asks a session what its name resolution depends on; see `SESSION_CONTEXT_SQL`. */
+/** Asks a session what its name resolution depends on; rejects when it does not answer. Nothing else may be asked in between. */
 export async function readSessionContext(query: Query): Promise<SessionContext> {
-  return parseSessionContext(await query(SESSION_CONTEXT_SQL));
+  const rows = await query(SESSION_CONTEXT_SQL);
+  const own = ownObjects(rows);
+  return parseSessionContext(rows, own && (await query(sessionObjectsSql(own.relations, own.functions))));
 }

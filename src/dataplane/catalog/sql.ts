@@ -1,3 +1,5 @@
+import type { Oid } from '../../model/catalog.ts';
+
 /**
  * Texts of the catalog queries for PostgreSQL 13 to 18. They also run inside a client's session, whose search_path anyone may
  * have set: every function, operator and type is named with its schema, and `IN`, `CASE x WHEN` and `USING`, which look up `=` by
@@ -12,6 +14,9 @@ const ne = 'OPERATOR(pg_catalog.<>)';
 const GRAMMAR_TYPES = '{16,20,21,23,700,701,1043,1083,1114,1184,1186,1266,1562,1700}';
 /** `bit` and `character`: without a modifier the grammar's word would mean length 1. */
 const GRAMMAR_TYPES_WITH_LENGTH = '{1042,1560}';
+
+/** Kinds of relations that a snapshot holds. */
+const RELATION_KINDS = `'{r,p,v,m,f,S,c}'::pg_catalog."char"[]`;
 
 /**
  * A type name that means the same under any search_path. `type`, `element` are aliases of pg_type (`element` joined when `type` is
@@ -46,7 +51,7 @@ domains AS (
 rel AS (
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${eq} c.relnamespace
-   WHERE c.relkind ${eq} ANY ('{r,p,v,m,f,S,c}'::pg_catalog."char"[]) AND ${filter}
+   WHERE c.relkind ${eq} ANY (${RELATION_KINDS}) AND ${filter}
 ),
 enums AS (
   SELECT DISTINCT ON (e.enumtypid) e.enumtypid, e.enumlabel
@@ -243,23 +248,38 @@ SELECT pg_catalog.json_build_array(
 const ownTransaction = (alias: string): string => `pg_catalog.age(${alias}.xmin) OPERATOR(pg_catalog.<=) 0`;
 
 /**
- * Asks a session what name resolution in it depends on. One row of six text columns: search path (JSON), temporary schema,
- * current user, standard_conforming_strings, then relations (JSON) and functions (JSON) that only this session sees: temporary ones and
- * those of its open transaction; to be read by `parseSessionContext`. Safe in a client's own session: nothing in it depends on search_path.
+ * Asks a session what name resolution in it depends on. One row of seven text columns: search path (JSON), temporary schema,
+ * current user, standard_conforming_strings, then the OIDs (JSON) of relations and functions that only this session sees, temporary ones and
+ * those of its open transaction, and the client encoding. Asked often, in a client's own session: nothing in it depends on search_path, and it is
+ * cheap to plan under any planner settings.
  */
 export const SESSION_CONTEXT_SQL = `
-WITH RECURSIVE ${relationRows(`(c.relnamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('c')})`)}
 SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
        (SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace n WHERE n.oid ${eq} pg_catalog.pg_my_temp_schema()),
        CURRENT_USER::pg_catalog.text,
        pg_catalog.current_setting('standard_conforming_strings'),
-       (SELECT pg_catalog.json_agg(r.relation ORDER BY r.oid)::pg_catalog.text FROM relation_rows r),
+       (SELECT pg_catalog.json_agg(c.oid::pg_catalog.int8)::pg_catalog.text FROM pg_catalog.pg_class c
+         WHERE c.relkind ${eq} ANY (${RELATION_KINDS})
+           AND (c.relnamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('c')})),
+       (SELECT pg_catalog.json_agg(p.oid::pg_catalog.int8)::pg_catalog.text FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')}),
+       pg_catalog.current_setting('client_encoding')`;
+
+/**
+ * What the relations and functions with these OIDs are: one row of two columns, each a JSON list. They are looked up by key, so that the plan
+ * costs little whatever the session's planner settings.
+ */
+export function sessionObjectsSql(relations: readonly Oid[], functions: readonly Oid[]): string {
+  const among = (oids: readonly Oid[]): string => `'{${oids.map((oid) => oid >>> 0).join(',')}}'::pg_catalog.oid[]`;
+  return `
+WITH RECURSIVE ${relationRows(`c.oid ${eq} ANY (${among(relations)})`)}
+SELECT (SELECT pg_catalog.json_agg(r.relation ORDER BY r.oid)::pg_catalog.text FROM relation_rows r),
        (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN p.prosrc END`)} ORDER BY p.oid)::pg_catalog.text
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
-         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')}),
-       pg_catalog.current_setting('client_encoding')`;
+         WHERE p.oid ${eq} ANY (${among(functions)}))`;
+}
 
 /** The same for a session that has just begun and cannot have made anything; cheap, since every login asks it. */
 export const SESSION_START_SQL = `

@@ -323,7 +323,7 @@ export class ClientMessages {
     if (!names.stale && plan.contextVersion === names.version && plan.view.key === names.view().key) return portal;
     const compare = (planned: Planned): Portal | Refusal => {
       if ('refusal' in planned) return planned.refusal;
-      // Its relations are those of Bind, so nothing else may be judged in their place.
+      // What it reads was found at Bind, so nothing else may be judged in its place.
       if (planned.plan.forwarded !== plan.forwarded || !readsTheSame(planned.plan, plan)) {
         return planChanged('since the portal was bound');
       }
@@ -431,9 +431,9 @@ export class ClientMessages {
     if (!names.stale || Buffer.byteLength(sql.text) === sql.text.length)
       return readStatement(sql, body, at, this.clientEncoding);
     const kept = Buffer.from(body);
-    return names.renew().then(() => {
+    return names.renew().then((answered) => {
       if (!names.stale) this.clientEncoding = names.context.clientEncoding ?? 'unknown';
-      return readStatement(sql, kept, at, this.clientEncoding);
+      return readStatement(sql, kept, at, answered ? this.clientEncoding : 'unknown');
     });
   }
 

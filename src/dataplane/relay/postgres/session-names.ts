@@ -4,7 +4,7 @@ import type { MaskRules } from '../../../model/mask.ts';
 import type { Refusal } from '../../../model/refusal.ts';
 import type { TransactionStatus } from '../../../wire/postgres/index.ts';
 import { frontend } from '../../../wire/postgres/index.ts';
-import { parseSessionContext, SESSION_CONTEXT_SQL } from '../../catalog/index.ts';
+import { readSessionContext } from '../../catalog/index.ts';
 import { refusal } from '../../errors.ts';
 import { permitHousekeeping } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
@@ -24,6 +24,20 @@ const NAMELESS: ReadonlySet<string> = new Set([
 ]);
 /** Plans kept per session; a session that sends more different texts starts anew. */
 const PLAN_CACHE = 2_000;
+
+/** Timed out, or cancelled by the client: what was asked on the way to his statement ends as his statement would. */
+const UNANSWERED = refusal(
+  'target-unavailable',
+  'gatehouse: canceling statement: what its names mean could not be asked',
+  {
+    sqlstate: '57014',
+    detail:
+      'A statement before it may have changed what names mean, and the question to the target was canceled or timed out.',
+    hint: 'Send it again, with a longer statement_timeout or lock_timeout where one is set.',
+  },
+);
+
+class Unanswered extends Error {}
 
 export interface SessionNamesOptions {
   readonly core: RelayCore;
@@ -147,7 +161,7 @@ export class SessionNames {
     if (!this.#stale) return this.#planFresh(text);
     const early = this.#make(text, this.view(), false);
     if ('plan' in early && early.plan.statements.every(isNameless)) return early;
-    return this.#refresh().then(() => this.#planFresh(text));
+    return this.#refresh().then((outcome) => (outcome ? { refusal: UNANSWERED, text } : this.#planFresh(text)));
   }
 
   /** Nobody from whom something is hidden plans on a catalog that is known to have changed. */
@@ -216,34 +230,39 @@ export class SessionNames {
     }
   }
 
-  /** Asks the target what the session is like now, when a forwarded statement may have changed it. */
-  renew(): Promise<void> {
-    return this.#refresh();
+  /** Asks the target what the session is like now, when a forwarded statement may have changed it. False when it did not answer. */
+  async renew(): Promise<boolean> {
+    return (await this.#refresh()) !== 'unanswered';
   }
 
   async refreshCatalog(): Promise<void> {
     await this.#options.refreshCatalog('mismatch');
   }
 
-  async #refresh(): Promise<void> {
+  async #refresh(): Promise<'unanswered' | undefined> {
     const { pipeline } = this.#core;
     await this.#core.settled();
-    if (this.#core.over || this.#status === 'E' || pipeline.skipping || !this.#stale) return;
-    const rows = await this.#ask(SESSION_CONTEXT_SQL);
-    if (!rows) return;
+    if (this.#core.over || this.#status === 'E' || pipeline.skipping || !this.#stale) return undefined;
+    let context: SessionContext;
+    try {
+      context = await readSessionContext((sql) => this.#ask(sql));
+    } catch (error) {
+      if (error instanceof Unanswered) return 'unanswered';
+      throw error;
+    }
     this.#stale = false;
-    const context = parseSessionContext(rows);
-    if (JSON.stringify(context) === JSON.stringify(this.#context)) return;
+    if (JSON.stringify(context) === JSON.stringify(this.#context)) return undefined;
     this.#context = context;
     this.#version += 1;
     this.#plans.clear();
+    return undefined;
   }
 
   /**
-   * A question of the gateway's own in the client's session; undefined when the target did not answer it. Within a pipeline it must not
-   * end the client's implicit transaction, so it ends with Flush there.
+   * A question of the gateway's own in the client's session; throws Unanswered when the target did not answer it. Within a pipeline it must
+   * not end the client's implicit transaction, so it ends with Flush there.
    */
-  async #ask(sql: string): Promise<(string | null)[][] | undefined> {
+  async #ask(sql: string): Promise<(string | null)[][]> {
     const core = this.#core;
     const capture: Buffer[] = [];
     const answered = Promise.withResolvers<'done' | 'failed'>();
@@ -269,8 +288,8 @@ export class SessionNames {
     );
     core.flushTarget();
     await core.settled();
-    if (core.over) return undefined;
-    return (await answered.promise) === 'done' ? internalRows(capture) : undefined;
+    if (core.over || (await answered.promise) !== 'done') throw new Unanswered();
+    return internalRows(capture);
   }
 }
 

@@ -56,11 +56,18 @@ export function planChanged(since: string): Refusal {
   });
 }
 
-/** Whether two plans of one text ask the same of policy and read the same relations. */
+/**
+ * Whether two plans of one text ask the same of policy, and read the same relations where something is hidden. Of two relations of one name, one
+ * made a moment ago in the place of the other, nobody can tell which one Bind found; where nothing is hidden both are judged alike.
+ */
 export function readsTheSame(one: Plan, other: Plan): boolean {
+  const masked = one.view.hidden.size > 0 || other.view.hidden.size > 0;
   const meaning = ({ statements }: Plan): string =>
     JSON.stringify(
-      statements.map(({ statement }) => [statement.questions, statement.sites.map(({ relation }) => relation)]),
+      statements.map(({ statement, questions }) => [
+        questions,
+        masked ? statement.sites.map(({ relation }) => relation) : [],
+      ]),
     );
   return meaning(one) === meaning(other);
 }
