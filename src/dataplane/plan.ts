@@ -1,15 +1,15 @@
 import type { WriteGuard } from '../masking/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Oid } from '../model/catalog.ts';
-import type { JsonObject } from '../model/json.ts';
 import type { Disclosure } from '../model/record.ts';
 import type { Refusal } from '../model/refusal.ts';
 import type { AccessQuestion, Script, SqlStatement } from '../model/statement.ts';
+import type { ClearFields } from './clear-fields.ts';
 import type { Asker } from './services.ts';
 import type { View } from './view.ts';
 
 /** A statement together with everything that has been worked out about it for one principal in one world. */
-export interface PlannedStatement {
+export interface PlannedStatement extends ClearFields {
   readonly statement: SqlStatement;
   readonly questions: readonly AccessQuestion[];
   /** What policies get to see of the statement itself. */
@@ -24,10 +24,6 @@ export interface PlannedStatement {
   readonly countsRows: boolean;
   /** Looks at the values it writes that are not in its text; undefined when none of them could be a mask. */
   readonly guard: WriteGuard | undefined;
-  /** Fields of its records that never change between executions. */
-  readonly clear: JsonObject;
-  /** The same and what a record of its being forwarded by these policies says besides; the same object again for the same policies. */
-  forwardedAs(policies: readonly string[]): JsonObject;
   /** Commitments shared by all executions in this session. */
   readonly hidden: readonly Disclosure[];
 }

@@ -5,6 +5,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Disclosure, RecordSink } from '../model/record.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../model/statement.ts';
 import { partOf, type SessionObjects, type StatementAnalyser } from '../statement/sql/postgres/index.ts';
+import { ClearFieldsOf } from './clear-fields.ts';
 import { refusal } from './errors.ts';
 import type { Plan, Planned, PlannedStatement } from './plan.ts';
 import type { PolicyPort } from './services.ts';
@@ -35,6 +36,7 @@ const NO_GUARDS: { readonly guards: readonly (WriteGuard | undefined)[] } = { gu
 export class Planner {
   readonly #analyser: StatementAnalyser;
   readonly #sink: RecordSink;
+  readonly #clearFields = new ClearFieldsOf();
 
   constructor(analyser: StatementAnalyser, sink: RecordSink) {
     this.#analyser = analyser;
@@ -129,7 +131,7 @@ export class Planner {
     if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
     questions.push(...unpermitted(world.connection, statement));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
-    const clear = clearFields(statement, sorted.labels, masked, policy.version, world.version, [...consents].sort());
+    const fields = clearFields(statement, sorted.labels, masked, policy.version, world.version, [...consents].sort());
     return {
       statement,
       questions,
@@ -140,8 +142,7 @@ export class Planner {
       masked,
       countsRows: statement.returnsRows && userRelations && !NOT_COUNTED.has(statement.verb),
       guard,
-      clear,
-      forwardedAs: forwardedClear(clear),
+      ...this.#clearFields.of(fields),
       hidden: this.#commitments(statement, sorted.tables),
     };
   }
@@ -265,15 +266,6 @@ function readsWhatItMakes({ statements }: Script): boolean {
   return (
     made >= 0 && statements.slice(made + 1).some(({ readsTemporary, returnsRows }) => readsTemporary && returnsRows)
   );
-}
-
-/** Decisions of one statement come from few sets of policies: the last one is nearly always the next one. */
-function forwardedClear(clear: JsonObject): (policies: readonly string[]) => JsonObject {
-  let last: { readonly policies: readonly string[]; readonly clear: JsonObject } | undefined;
-  return (policies) => {
-    if (last?.policies !== policies) last = { policies, clear: { ...clear, decision: 'forward', policies } };
-    return last.clear;
-  };
 }
 
 function opaqueRefusal(statement: OpaqueStatement) {

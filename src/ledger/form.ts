@@ -42,7 +42,7 @@ const NOTHING_HIDDEN: readonly Disclosure[] = [];
 
 /** Finds the form of a record, by the identity of what it shares with others. */
 export class Forms {
-  readonly #known = new WeakMap<JsonObject, Map<readonly Disclosure[], Form>>();
+  readonly #known = new WeakMap<JsonObject, WeakMap<readonly Disclosure[], Form | 'met'>>();
   readonly #admit: (record: AuditRecord) => void;
   #next = 1;
 
@@ -69,14 +69,18 @@ export class Forms {
 
   #of(record: AuditRecord, clear: JsonObject, hidden: readonly Disclosure[]): Form | undefined {
     const { kind } = record;
-    const forms = this.#known.get(clear);
+    let forms = this.#known.get(clear);
     if (forms === undefined) {
-      // Many texts come once: a form is worth stating for the second record.
-      this.#known.set(clear, new Map());
-      return undefined;
+      forms = new WeakMap();
+      this.#known.set(clear, forms);
     }
     const known = forms.get(hidden);
-    if (known !== undefined) return known.kind === kind ? known : undefined;
+    if (known === undefined) {
+      // Many texts come once: a form is worth stating for the second record.
+      forms.set(hidden, 'met');
+      return undefined;
+    }
+    if (known !== 'met') return known.kind === kind ? known : undefined;
     this.#admit(record);
     const text = JSON.stringify({ clear, hidden: hidden.map(({ encoded }) => encoded), kind });
     if (text.length > LARGEST_FORM) return undefined;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Tokens } from './lexer.ts';
 
 /**
@@ -6,7 +6,6 @@ import type { Tokens } from './lexer.ts';
  * folded to lower case. Statements that differ in literals only share it.
  */
 export function fingerprint(tokens: Tokens, start: number, end: number): string {
-  const hash = createHash('sha256');
   const parts: string[] = [];
   for (let index = tokens.firstFrom(start); index < tokens.length && tokens.start(index) < end; index++) {
     const kind = tokens.kind(index);
@@ -14,5 +13,5 @@ export function fingerprint(tokens: Tokens, start: number, end: number): string 
     else if (kind === 'quoted' || kind === 'parameter') parts.push(tokens.raw(index));
     else parts.push(tokens.word(index));
   }
-  return hash.update(parts.join(' ')).digest('hex');
+  return hash('sha256', parts.join(' '));
 }
