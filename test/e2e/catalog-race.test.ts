@@ -7,18 +7,21 @@ import type { Door } from '../support/clients/door.ts';
 import { assertMasked, type House, LABELS, openHouse } from '../support/gateway-house.ts';
 
 /** A table for each test: labels stay with a column that has had one. */
-const TABLES = Array.from({ length: 40 }, (_, n) => `race${n}`);
+const TABLES = Array.from({ length: 60 }, (_, n) => `race${n}`);
 let house: House;
 let analyst: Door;
 /** Straight to the database, unknown to the gateway. */
 let behind: pg.Client;
 let used = 0;
 
+const raceLabels = LABELS + TABLES.map((table) => `  shop.${table}: { email: [pii.contact.email] }\n`).join('');
+const racePolicy = `permit (principal in Group::"analysts", action == Action::"write", resource in Connection::"shop");
+  permit (principal in Group::"analysts", action == Action::"call", resource in Connection::"shop");`;
+
 before(async () => {
   house = await openHouse({
-    labels: LABELS + TABLES.map((table) => `  shop.${table}: { email: [pii.contact.email] }\n`).join(''),
-    policy: `permit (principal in Group::"analysts", action == Action::"write", resource in Connection::"shop");
-      permit (principal in Group::"analysts", action == Action::"call", resource in Connection::"shop");`,
+    labels: raceLabels,
+    policy: racePolicy,
     prepare: async (server) => {
       const owner = await server.admin();
       await owner.query('SET ROLE app; CREATE TABLE shop.kept (value text)');
@@ -201,5 +204,127 @@ for (const { what, change, asks, first, again } of races) {
     const answer = await asks(client, table);
     assertMasked(answer.toLowerCase());
     assert.doesNotMatch(answer, /error/);
+  });
+}
+
+test('EXECUTE of what was prepared before names changed is refused, and prepared again it is masked', async () => {
+  const table = TABLES[used++] ?? '';
+  const client = await house.connect(analyst);
+  const prepare = `PREPARE p AS SELECT upper(city) AS u FROM shop.${table} ORDER BY id LIMIT 3`;
+  await client.query(prepare);
+  assert.match(await shown(client, 'EXECUTE p'), TOWN);
+  await behind.query(`CREATE TABLE shop.${table}_more (city text)`);
+  await behind.query('SELECT pg_sleep(1.1)'); // longer than any look is believed
+  assert.match(await shown(client, 'EXECUTE p'), TOWN, 'a change of something else');
+  await behind.query(swapColumns(table));
+  await behind.query('SELECT pg_sleep(1.1)');
+  assert.match(await shown(client, 'EXECUTE p'), /cached plan must not change result type/);
+  assert.match(await shown(client, { text: 'EXECUTE p', name: 'by-name' }), /cached plan must not change result type/);
+  await client.query('DEALLOCATE p');
+  await client.query(prepare);
+  const text = await shown(client, 'EXECUTE p');
+  assert.doesNotMatch(text, /error/);
+  assertMasked(text.toLowerCase());
+});
+
+test('a cursor that was declared before the labels changed is not fetched from; one about something else is', async () => {
+  const table = TABLES[used++] ?? '';
+  const client = await house.connect(analyst);
+  await client.query('BEGIN');
+  await client.query(`DECLARE towns CURSOR FOR SELECT city FROM shop.${table} ORDER BY id`);
+  await client.query(`DECLARE numbers CURSOR FOR SELECT id FROM shop.${table} ORDER BY id`);
+  assert.match(await shown(client, 'FETCH 1 FROM towns'), TOWN);
+  await house.change({ labels: `${raceLabels}  shop.kept: { value: [pii.name] }\n` });
+  assert.match(await shown(client, 'FETCH 1 FROM towns'), TOWN, 'a label on something else');
+  await house.change({ labels: raceLabels.replace(`shop.${table}: {`, `shop.${table}: { city: [pii.address],`) });
+  assert.match(await shown(client, 'SAVEPOINT s'), /\[/);
+  assert.match(await shown(client, 'FETCH 1 FROM towns'), /cached plan must not change/);
+  await client.query('ROLLBACK');
+  await house.change({ labels: raceLabels });
+});
+
+test('a cursor whose policy changed is not fetched from', async () => {
+  const client = await house.connect(analyst);
+  await client.query('BEGIN');
+  await client.query('DECLARE c CURSOR FOR SELECT id, city FROM shop.customers ORDER BY id');
+  assert.match(await shown(client, 'FETCH 1 FROM c'), TOWN);
+  const forbid = 'forbid (principal, action == Action::"read", resource == Table::"shop/shop.customers");';
+  await house.change({ policy: racePolicy + forbid });
+  assert.match(await shown(client, 'FETCH 1 FROM c'), /42501/);
+  await client.query('ROLLBACK');
+  await house.change({ policy: racePolicy });
+});
+
+/** What a statement would keep of what it read is not kept. */
+for (const [what, write, read] of [
+  ['INSERT', 'INSERT INTO shop.kept SELECT upper(city) FROM shop.race', 'SELECT value FROM shop.kept'],
+  [
+    'INSERT … RETURNING',
+    'INSERT INTO shop.kept SELECT upper(city) FROM shop.race RETURNING value',
+    'SELECT value FROM shop.kept',
+  ],
+  [
+    'CREATE TEMP TABLE AS',
+    'CREATE TEMP TABLE mine AS SELECT upper(city) AS value FROM shop.race',
+    'SELECT * FROM mine',
+  ],
+  ['SELECT INTO', 'SELECT upper(city) AS value INTO TEMP mine FROM shop.race', 'SELECT * FROM mine'],
+  ['DECLARE', 'DECLARE c CURSOR WITH HOLD FOR SELECT upper(city) FROM shop.race', 'FETCH ALL FROM c'],
+] as const) {
+  for (const how of ['by simple query', 'by a prepared statement', 'in a transaction'] as const) {
+    test(`names that change their meaning while somebody waits leave nothing behind: ${what} ${how}`, async () => {
+      const table = TABLES[used++] ?? '';
+      const client = await house.connect(analyst);
+      const text = write.replaceAll('race', table);
+      const query = how === 'by a prepared statement' ? { text, name: 's' } : text;
+      if (how === 'in a transaction') await client.query('BEGIN');
+      const answer = await during(swapColumns(table), () => shown(client, query));
+      assertMasked(answer.toLowerCase());
+      assert.match(answer, /40001/);
+      for (const then of [read, 'COMMIT', read]) assertMasked((await shown(client, then)).toLowerCase());
+      assert.deepEqual((await behind.query("SELECT value FROM shop.kept WHERE value LIKE '%@%'")).rows, []);
+    });
+  }
+}
+
+test('writes that nothing raced are as they are directly, in both protocols', async () => {
+  const client = await house.connect(analyst);
+  const insert = 'INSERT INTO shop.kept SELECT city FROM shop.customers WHERE id < 4';
+  for (const query of [insert, { text: insert, name: 's' }]) {
+    const result = await client.query(query);
+    assert.deepEqual([result.command, result.rowCount, result.rows], ['INSERT', 3, []]);
+    const returning = typeof query === 'string' ? `${insert} RETURNING value` : { text: `${insert} RETURNING value` };
+    assert.deepEqual((await client.query(returning)).rows.length, 3);
+  }
+  const failed = await shown(client, 'INSERT INTO shop.kept SELECT (1 / (id - 1))::text FROM shop.customers');
+  assert.match(failed, /22012/);
+  assert.match(
+    await shown(client, 'INSERT INTO shop.kept SELECT nothing FROM shop.customers'),
+    /42703.*"position":"30"/,
+  );
+  await client.query('BEGIN');
+  await client.query(insert);
+  await client.query('ROLLBACK');
+  assert.equal((await client.query('SELECT count(*)::int AS n FROM shop.kept')).rows[0].n, 12);
+  assert.equal((await behind.query('DELETE FROM shop.kept')).rowCount, 12);
+});
+
+/** What a reader waits for and what does not change what he reads. */
+for (const [what, change] of [
+  ['another table is made', 'LOCK TABLE shop.race; CREATE TABLE shop.other_race (id int)'],
+  [
+    'the table is emptied and filled again',
+    'TRUNCATE shop.race; INSERT INTO shop.race SELECT id, email, city FROM shop.customers WHERE id <= 40',
+  ],
+  ['an index is made', 'CREATE INDEX ON shop.race (id); LOCK TABLE shop.race'],
+  ['a default is set somewhere else', "LOCK TABLE shop.race; ALTER TABLE shop.kept ALTER value SET DEFAULT 'x'"],
+] as const) {
+  test(`a statement that waited while ${what} is answered`, async () => {
+    const table = TABLES[used++] ?? '';
+    const client = await house.connect(analyst);
+    const ask = `SELECT id, city, email FROM shop.${table} ORDER BY id`;
+    const before = await shown(client, ask);
+    assert.match(before, TOWN);
+    assert.equal(await during(change.replaceAll('race', table), () => shown(client, ask)), before);
   });
 }

@@ -30,7 +30,7 @@ import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
 import { Replies, type ReplyHost, type RunOutcome } from './replies.ts';
-import { changedRefusal, type Doubtful, SecondLook } from './second-look.ts';
+import { changedRefusal, type Doubtful, leavesNothing, SecondLook } from './second-look.ts';
 import { SessionNames } from './session-names.ts';
 import { SessionObjectTable } from './session-objects.ts';
 
@@ -527,11 +527,11 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     const { log, metrics } = this.session.services;
     metrics.count('names_changed_total');
     log.warn({ session: this.session.id, why }, 'names may have changed while a statement ran; its result was cut off');
-    const effect = run?.planned.statement.effect;
-    if (state === 'failed' || (state === 'alone' && effect === 'read' && this.#status === 'I'))
+    const statement = run?.planned.statement;
+    if (state === 'failed' || (state === 'alone' && this.#status === 'I' && leavesNothing(statement)))
       return changedRefusal(why, true);
     // What it wrote may hold what it should not: only the end of the session takes that back, and not what was committed.
-    this.#alert('names-changed', effect === 'change' ? 'critical' : 'warning', run?.plan);
+    this.#alert('names-changed', statement?.effect === 'change' ? 'critical' : 'warning', run?.plan);
     this.end('names-changed', changedRefusal(why, false));
     return undefined;
   }

@@ -1,5 +1,6 @@
 import type { Oid } from '../../../model/catalog.ts';
 import type { Refusal } from '../../../model/refusal.ts';
+import type { SqlStatement, SqlVerb } from '../../../model/statement.ts';
 import type { CatalogBasis, CatalogPart } from '../../catalog/index.ts';
 import { refusal } from '../../errors.ts';
 import type { Plan, PlannedStatement } from '../../plan.ts';
@@ -153,6 +154,14 @@ export class SecondLook {
     doubt.look = { from, part };
     return doubt.look;
   }
+}
+
+const QUERIES: ReadonlySet<SqlVerb> = new Set(['select', 'values', 'table', 'copy-to', 'explain', 'execute']);
+
+/** Nothing is left of a statement whose answer was not shown: no rows that it wrote, no temporary table, no cursor. */
+export function leavesNothing(statement: SqlStatement | undefined): boolean {
+  if (statement === undefined) return false;
+  return statement.effect === 'read' && QUERIES.has(statement.verb) && !statement.changesContext;
 }
 
 /** `goesOn`: the session does; else it ends with this. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
-import { CatalogWatch } from '../../../../src/dataplane/catalog/index.ts';
+import { readBasis, readPart } from '../../../../src/dataplane/catalog/fingerprint.ts';
+import { CatalogParts, CatalogWatch } from '../../../../src/dataplane/catalog/index.ts';
 import { installations, type RealPostgres, startPostgres, textQuery } from '../../masking/real-postgres.ts';
 
 for (const installation of await installations()) {
@@ -43,6 +44,12 @@ for (const installation of await installations()) {
       'CREATE DOMAIN short AS text',
       'CREATE RULE r AS ON INSERT TO other DO ALSO NOTHING',
       'DROP SCHEMA elsewhere CASCADE',
+      'CREATE OR REPLACE VIEW information_schema.enabled_roles AS SELECT NULL::information_schema.sql_identifier AS role_name',
+      'CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far; CREATE FOREIGN TABLE afar (a int) SERVER away',
+      "ALTER FOREIGN TABLE afar OPTIONS (ADD what 'else')",
+      "ALTER SERVER away OPTIONS (ADD what 'else')",
+      'ALTER EXTENSION plpgsql ADD FUNCTION f()',
+      'ALTER EXTENSION plpgsql DROP FUNCTION f()',
     ]) {
       test(`a change is seen: ${ddl}`, async () => {
         const was = await watch.look();
@@ -59,10 +66,101 @@ for (const installation of await installations()) {
       await admin.query('BEGIN; ALTER TABLE busy ADD COLUMN c int; ROLLBACK');
       await admin.query('ANALYZE busy');
       await admin.query('VACUUM busy');
+      await admin.query('CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM busy');
+      const made = await watch.look();
+      await admin.query(
+        'REFRESH MATERIALIZED VIEW counted; CREATE INDEX ON busy (a); TRUNCATE busy; GRANT SELECT ON busy TO public',
+      );
+      assert.equal(await watch.look(), made);
+      await admin.query('DROP MATERIALIZED VIEW counted; DROP INDEX busy_a_idx');
       assert.equal(await watch.look(), was);
+    });
+
+    test('a part of the catalog says of each relation what the whole says, and of nothing else', async () => {
+      await admin.query(
+        'CREATE TABLE whole (a int) PARTITION BY LIST (a); CREATE TABLE piece PARTITION OF whole DEFAULT',
+      );
+      const { rows } = await admin.query<{ oid: number; name: string }>(
+        "SELECT oid::int4, relname AS name FROM pg_class WHERE relkind = ANY ('{r,v,p,f}') AND relpersistence = 'p'",
+      );
+      const query = textQuery(asker);
+      const basis = await readBasis(query);
+      const all = await readPart(
+        query,
+        rows.map(({ oid }) => oid),
+        ['whole', 'no "such" \\ name', 'piece'],
+      );
+      for (const [mark, of] of all.marks) assert.equal(of, basis.marks.get(mark), mark);
+      const lasting = [...basis.marks.keys()].filter((mark) => rows.some(({ oid }) => `${oid}` === mark));
+      assert.deepEqual(
+        lasting.filter((mark) => !all.marks.has(mark)),
+        [],
+      );
+      const oid = (name: string) => rows.find((row) => row.name === name)?.oid ?? 0;
+      assert.deepEqual(all.named.map(({ name }) => name).sort(), ['piece', 'whole']);
+      assert.deepEqual(
+        all.children.filter(({ parent }) => parent === oid('whole')),
+        [{ oid: oid('piece'), parent: oid('whole') }],
+      );
+
+      await admin.query('ALTER TABLE piece RENAME TO bit');
+      const part = await readPart(query, [oid('whole'), oid('piece')], ['piece']);
+      assert.equal(part.marks.get(`${oid('whole')}`), basis.marks.get(`${oid('whole')}`));
+      assert.notEqual(part.marks.get(`${oid('piece')}`), basis.marks.get(`${oid('piece')}`));
+      assert.equal(part.marks.get('code'), basis.marks.get('code'));
+      assert.deepEqual(part.named, []);
+      await admin.query('DROP TABLE whole');
+    });
+
+    test('a target in the same snapshot is not looked through again, and a new connection is not taken for the same target', async () => {
+      const asked: string[] = [];
+      let broken = false;
+      const counted = new CatalogWatch(async () => ({
+        query: (sql) => {
+          asked.push(sql.includes('pg_proc') ? 'catalog' : 'snapshot');
+          if (!broken) return textQuery(asker)(sql);
+          broken = false;
+          return Promise.reject(new Error('closed'));
+        },
+        close: () => undefined,
+      }));
+      const first = await counted.look();
+      assert.equal(await counted.look(), first);
+      await admin.query('CREATE TABLE written (a int)');
+      assert.notEqual(await counted.look(), first);
+      assert.deepEqual(asked.splice(0), ['catalog', 'snapshot', 'snapshot', 'catalog']);
+      broken = true;
+      await counted.look();
+      assert.deepEqual(asked, ['snapshot', 'catalog']);
+      counted.close();
     });
   });
 }
+
+test('parts are looked at together, and by a look that began after each of those who asked', async () => {
+  const asked: { readonly sql: string; readonly answer: () => void }[] = [];
+  const query = (sql: string) =>
+    new Promise<string[][]>((resolve) =>
+      asked.push({ sql, answer: () => resolve([['code', `${asked.length}`, '0']]) }),
+    );
+  const parts = new CatalogParts(async () => ({ query, close: () => undefined }));
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const first = parts.look([1], ['one']);
+  await turn();
+  const later = [parts.look([2], ['two']), parts.look([3], ['three'])];
+  await turn();
+  assert.equal(asked.length, 1);
+  asked[0]?.answer();
+  assert.equal((await first).marks.get('code'), '1');
+  await turn();
+  assert.match(asked[1]?.sql ?? '', /\{2,3\}/);
+  asked[1]?.answer();
+  assert.deepEqual(
+    (await Promise.all(later)).map(({ marks }) => marks.get('code')),
+    ['2', '2'],
+  );
+  parts.close();
+});
 
 test('who asks while somebody looks gets a look that began after he asked, shared with others', async () => {
   const answers: ((answer: string) => void)[] = [];
