@@ -104,10 +104,12 @@ const sum = ({ key, state = 'xmin::text::int8' }: Watched): string =>
 
 const all = ({ where, lasting }: Watched): string => (lasting === undefined ? where : `${where} AND ${lasting}`);
 
+const SNAPSHOT = 'CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_snapshot()::text END';
+
 /** One row: the fingerprint, and the snapshot it was taken in, where equal snapshots see the same rows (which those of a standby need not). */
 export const FINGERPRINT_SQL = `SELECT pg_catalog.concat_ws(' ', ${WATCHED.map(
   (watched, n) => `(SELECT ${sum(watched)} FROM pg_catalog.${watched.catalog} t${n} WHERE ${all(watched)})`,
-).join(', ')}), CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_snapshot()::text END`;
+).join(', ')}), ${SNAPSHOT}`;
 
 export const SNAPSHOT_SQL = 'SELECT pg_catalog.pg_current_snapshot()::text';
 
@@ -136,20 +138,28 @@ export interface CatalogPart {
   readonly children: readonly { readonly oid: Oid; readonly parent: Oid }[];
 }
 
+export interface FoundPart {
+  readonly part: CatalogPart;
+  /** In which it was found; undefined where equal snapshots may see different rows. */
+  readonly snapshot: string | undefined;
+}
+
 /** One statement, so one moment. Everything is found by an index, so the cost hardly depends on the size of the catalog. */
-export async function readPart(query: Query, oids: Iterable<Oid>, names: Iterable<string>): Promise<CatalogPart> {
+export async function readPart(query: Query, oids: Iterable<Oid>, names: Iterable<string>): Promise<FoundPart> {
   const list = `'{${[...oids].map((oid) => oid >>> 0).join(',')}}'::pg_catalog.oid[]`;
   const texts = `ARRAY[${[...names].map(literal).join(', ')}]::pg_catalog.name[]`;
   const rows = await query(`${marksSql(list)}
     UNION ALL SELECT 'named', relname::text, oid::int8 FROM pg_catalog.pg_class WHERE relname = ANY (${texts}) AND oid >= 12000 AND ${NAMED}
-    UNION ALL SELECT 'child', inhparent::text, inhrelid::int8 FROM pg_catalog.pg_inherits WHERE inhparent = ANY (${list})`);
+    UNION ALL SELECT 'child', inhparent::text, inhrelid::int8 FROM pg_catalog.pg_inherits WHERE inhparent = ANY (${list})
+    UNION ALL SELECT 'snapshot', ${SNAPSHOT}, NULL`);
   const found = (what: string) =>
     rows.flatMap(([mark, of, oid]) => (mark === what ? [{ of: of ?? '', oid: Number(oid) }] : []));
-  return {
+  const part = {
     marks: marksOf(rows),
     named: found('named').map(({ of, oid }) => ({ oid, name: of })),
     children: found('child').map(({ of, oid }) => ({ oid, parent: Number(of) })),
   };
+  return { part, snapshot: rows.find(([mark]) => mark === 'snapshot')?.[1] ?? undefined };
 }
 
 /** Rows of mark, part of it, and the number of the part. */
@@ -168,7 +178,7 @@ function marksSql(oids: string | undefined): string {
 function marksOf(rows: readonly (readonly (string | null)[])[]): Marks {
   const parts = new Map<string, string[]>();
   for (const [mark, part, number] of rows) {
-    if (mark === 'named' || mark === 'child') continue;
+    if (mark === 'named' || mark === 'child' || mark === 'snapshot') continue;
     const of = parts.get(mark ?? '') ?? [];
     of[Number(number)] = part ?? '';
     parts.set(mark ?? '', of);

@@ -1,5 +1,5 @@
 import type { Oid } from '../../model/catalog.ts';
-import { type CatalogPart, FINGERPRINT_SQL, readPart, SNAPSHOT_SQL } from './fingerprint.ts';
+import { type CatalogPart, FINGERPRINT_SQL, type FoundPart, readPart, SNAPSHOT_SQL } from './fingerprint.ts';
 import { IdleChannel, type WatchChannel } from './idle-channel.ts';
 import type { Query } from './read.ts';
 
@@ -77,6 +77,15 @@ export class CatalogWatch {
   }
 }
 
+/** Of what lies together: so much is looked at again for the sake of others. */
+const MOST_TOGETHER = 500;
+
+/** What was found, and all that was looked at. */
+interface Found extends FoundPart {
+  readonly oids: ReadonlySet<Oid>;
+  readonly names: ReadonlySet<string>;
+}
+
 interface Batch {
   readonly oids: Set<Oid>;
   readonly names: Set<string>;
@@ -88,9 +97,14 @@ export class CatalogParts {
   readonly #channel: IdleChannel;
   #waiting: Batch | undefined;
   #running = false;
+  #found: Found | undefined;
+  /** Nothing was written in the target between the last two looks: worth asking whether that is still so. */
+  #quiet = true;
 
   constructor(open: () => Promise<WatchChannel>) {
-    this.#channel = new IdleChannel(open);
+    this.#channel = new IdleChannel(open, () => {
+      this.#found = undefined;
+    });
   }
 
   /** As it is from now on; of more than was asked for. Rejects when the target cannot be asked. */
@@ -113,10 +127,30 @@ export class CatalogParts {
       const batch = this.#waiting;
       this.#waiting = undefined;
       if (batch === undefined) break;
-      await this.#channel
-        .ask((query) => readPart(query, batch.oids, batch.names))
-        .then(batch.answer.resolve, batch.answer.reject);
+      await this.#channel.ask((query) => this.#look(query, batch)).then(batch.answer.resolve, batch.answer.reject);
     }
     this.#running = false;
   }
+
+  async #look(query: Query, { oids, names }: Batch): Promise<CatalogPart> {
+    // Equal snapshots mean nothing where there are none.
+    const before = this.#found?.snapshot === undefined ? undefined : this.#found;
+    if (this.#quiet && before && isWithin(oids, before.oids) && isWithin(names, before.names)) {
+      // No transaction that writes has ended since, so it is still so.
+      if ((await query(SNAPSHOT_SQL))[0]?.[0] === before.snapshot) return before.part;
+    }
+    if (before && before.oids.size + before.names.size < MOST_TOGETHER) {
+      for (const oid of before.oids) oids.add(oid);
+      for (const name of before.names) names.add(name);
+    }
+    const found = await readPart(query, oids, names);
+    this.#quiet = !before || found.snapshot === before.snapshot;
+    this.#found = { ...found, oids, names };
+    return found.part;
+  }
+}
+
+function isWithin<T>(some: ReadonlySet<T>, all: ReadonlySet<T>): boolean {
+  for (const one of some) if (!all.has(one)) return false;
+  return true;
 }

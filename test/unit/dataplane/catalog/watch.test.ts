@@ -85,7 +85,7 @@ for (const installation of await installations()) {
       );
       const query = textQuery(asker);
       const basis = await readBasis(query);
-      const all = await readPart(
+      const { part: all } = await readPart(
         query,
         rows.map(({ oid }) => oid),
         ['whole', 'no "such" \\ name', 'piece'],
@@ -104,7 +104,7 @@ for (const installation of await installations()) {
       );
 
       await admin.query('ALTER TABLE piece RENAME TO bit');
-      const part = await readPart(query, [oid('whole'), oid('piece')], ['piece']);
+      const { part } = await readPart(query, [oid('whole'), oid('piece')], ['piece']);
       assert.equal(part.marks.get(`${oid('whole')}`), basis.marks.get(`${oid('whole')}`));
       assert.notEqual(part.marks.get(`${oid('piece')}`), basis.marks.get(`${oid('piece')}`));
       assert.equal(part.marks.get('code'), basis.marks.get('code'));
@@ -133,6 +133,38 @@ for (const installation of await installations()) {
       await counted.look();
       assert.deepEqual(asked, ['snapshot', 'catalog']);
       counted.close();
+    });
+
+    test('parts that were found in the same snapshot are not looked at again, until something was written', async () => {
+      await admin.query('CREATE TABLE looked (a int); CREATE TABLE beside (a int)');
+      const asked: string[] = [];
+      const parts = new CatalogParts(async () => ({
+        query: (sql) => {
+          asked.push(sql.includes('pg_proc') ? 'parts' : 'snapshot');
+          return textQuery(asker)(sql);
+        },
+        close: () => undefined,
+      }));
+      const names = async (...wanted: string[]) => (await parts.look([], wanted)).named.map(({ name }) => name).sort();
+      assert.deepEqual(await names('looked'), ['looked']);
+      assert.deepEqual(await names('looked'), ['looked']);
+      assert.deepEqual(asked.splice(0), ['parts', 'snapshot']);
+      assert.deepEqual(await names('beside'), ['beside', 'looked'], 'together with what others look at');
+      assert.deepEqual(await names('looked'), ['beside', 'looked']);
+      assert.deepEqual(asked.splice(0), ['parts', 'snapshot']);
+      await admin.query('ALTER TABLE looked RENAME TO gone');
+      assert.deepEqual(await names('looked', 'beside'), ['beside']);
+      await admin.query('ALTER TABLE gone RENAME TO looked');
+      assert.deepEqual(
+        await names('looked', 'beside'),
+        ['beside', 'looked'],
+        'while there is writing, nobody asks whether there is',
+      );
+      assert.deepEqual(await names('looked'), ['beside', 'looked']);
+      assert.deepEqual(await names('looked'), ['beside', 'looked']);
+      assert.deepEqual(asked, ['snapshot', 'parts', 'parts', 'parts', 'snapshot']);
+      parts.close();
+      await admin.query('DROP TABLE looked, beside');
     });
   });
 }
