@@ -32,7 +32,10 @@ export function givenBy(
   };
   walk(node);
   const sources = new Map<Oid, 'all' | ReadonlySet<string>>();
-  for (const { relation, form, columns } of sites) if (form !== 'target') add(sources, relation, columns);
+  for (const { relation, form, columns } of sites) {
+    // What a function reads by itself is judged by itself.
+    if (form !== 'target' && form !== 'behind') add(sources, relation, columns);
+  }
   return {
     sources,
     unfollowed: readsTemporary,
