@@ -8,6 +8,8 @@ interface Awaited {
   readonly inspector: CopyInspector | undefined;
 }
 
+const NONE: ReadonlyMap<Run, CopyInspector> = new Map();
+
 /** What becomes of a message with COPY data, or of its end. */
 export type CopyVerdict = 'forward' | 'drop' | { readonly run: Run; readonly refusal: Refusal };
 
@@ -22,6 +24,7 @@ export class CopyIn {
 
   /** One inspector per run of a COPY … FROM STDIN that has to be looked through; or why that cannot be done. */
   static inspectors(runs: readonly Run[], encoding: string): ReadonlyMap<Run, CopyInspector> | Refusal {
+    if (runs.every((run) => run.planned.guard === undefined)) return NONE;
     const found = new Map<Run, CopyInspector>();
     for (const run of runs) {
       const inspector = run.planned.guard?.copyIn(encoding);
@@ -44,7 +47,7 @@ export class CopyIn {
 
   /** A message came that the target takes only when no copy is under way. */
   over(): void {
-    this.#awaited = [];
+    if (this.#awaited.length > 0) this.#awaited = [];
     this.#dropping = false;
   }
 
