@@ -187,25 +187,35 @@ function reserve(file: number): Promise<void> {
 }
 
 /** A disk that takes longer than this, in milliseconds, is waited for by another thread. */
-const QUICK = 1;
-/** How much of the average the last append makes. */
-const WEIGHT = 1 / 16;
+const QUICK = 0.5;
+/** How much of the average the last append makes, while the disk is quick and while it is not. */
+const WEIGHT = { quick: 1 / 16, slow: 1 / 4 };
+/** Appends between two tries whether a slow disk has become quick, at first and at most. */
+const PAUSE = { first: 16, most: 4_096 };
 
 /**
  * Whether an append blocks. Having another thread of the pool wait for a quick disk costs more than the wait: two thread changes, which on
- * a busy machine last longer than the write, and as much CPU as all the rest of a record. A slow disk must not stop everybody, and one that
- * stalls does it once: the average decides for the next append.
+ * a busy machine last longer than the write, and as much CPU as all the rest of a record. A slow disk must not stop everybody: it is tried
+ * now and then, and one that stalls does so once.
  */
 class AppendPace {
-  /** Milliseconds. What is not known yet is slow. */
-  #average = 2 * QUICK;
+  /** Milliseconds of an append that blocks. */
+  #average = QUICK;
+  #pause = PAUSE.first;
+  #left = PAUSE.first;
 
-  get isQuick(): boolean {
-    return this.#average < QUICK;
+  get blocks(): boolean {
+    return this.#average < QUICK || this.#left <= 0;
   }
 
-  took(milliseconds: number): void {
-    this.#average += (milliseconds - this.#average) * WEIGHT;
+  blocked(milliseconds: number): void {
+    this.#average += (milliseconds - this.#average) * (this.#average < QUICK ? WEIGHT.quick : WEIGHT.slow);
+    this.#pause = this.#average < QUICK ? PAUSE.first : Math.min(2 * this.#pause, PAUSE.most);
+    this.#left = this.#pause;
+  }
+
+  passedOn(): void {
+    this.#left -= 1;
   }
 }
 
@@ -220,11 +230,15 @@ class SegmentFile implements WriteAheadSegment {
   }
 
   async append(bytes: Buffer): Promise<void> {
-    const from = performance.now();
-    if (this.#pace.isQuick) this.#appendHere(bytes);
-    else await this.#appendElsewhere(bytes);
+    if (this.#pace.blocks) {
+      const from = performance.now();
+      this.#appendHere(bytes);
+      this.#pace.blocked(performance.now() - from);
+    } else {
+      await this.#appendElsewhere(bytes);
+      this.#pace.passedOn();
+    }
     this.#end += bytes.length;
-    this.#pace.took(performance.now() - from);
   }
 
   #appendHere(bytes: Buffer): void {
