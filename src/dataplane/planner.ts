@@ -275,6 +275,7 @@ function opaqueRefusal(statement: OpaqueStatement) {
     {
       sqlstate: statement.sqlstate,
       ...(statement.position === undefined ? {} : { position: statement.position }),
+      ...(statement.hint === undefined ? {} : { hint: statement.hint }),
     },
   );
 }

@@ -257,8 +257,10 @@ export interface OpaqueStatement {
   readonly message: string;
   /** 1-based character position of a syntax error. */
   readonly position?: number;
-  /** SQLSTATE the server would use, `42601` for a syntax error. */
+  /** SQLSTATE the server would use, `42601` for most errors of the grammar. */
   readonly sqlstate: string;
+  /** What the server would advise. */
+  readonly hint?: string;
 }
 
 /** All statements of one Query or Parse message, in order. Byte offsets refer to `text` as UTF-8. */

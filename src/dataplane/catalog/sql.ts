@@ -39,7 +39,8 @@ function typeName(type: string, element: string, typeSchema: string, elementSche
 function relationRows(filter: string): string {
   return `
 domain_steps(oid, base, typmod) AS (
-  SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t WHERE t.typtype ${eq} 'd'
+  SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t
+   WHERE t.typtype ${eq} 'd' AND t.oid OPERATOR(pg_catalog.>=) 0::pg_catalog.oid -- an index serves where sequential scans are off
   UNION ALL
   SELECT d.oid, t.typbasetype, t.typtypmod FROM domain_steps d JOIN pg_catalog.pg_type t ON t.oid ${eq} d.base
    WHERE t.typtype ${eq} 'd'
@@ -247,6 +248,9 @@ SELECT pg_catalog.json_build_array(
  */
 const ownTransaction = (alias: string): string => `pg_catalog.age(${alias}.xmin) OPERATOR(pg_catalog.<=) 0`;
 
+/** Users' objects have OIDs from FirstNormalObjectId on. An index finds them, so that `enable_seqscan = off` makes nothing look expensive, and then compiled. */
+const madeByUsers = (alias: string): string => `${alias}.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid`;
+
 /**
  * Asks a session what name resolution in it depends on. One row of seven text columns: search path (JSON), temporary schema,
  * current user, standard_conforming_strings, then the OIDs (JSON) of relations and functions that only this session sees, temporary ones and
@@ -259,10 +263,10 @@ SELECT pg_catalog.to_json(pg_catalog.current_schemas(true))::pg_catalog.text,
        CURRENT_USER::pg_catalog.text,
        pg_catalog.current_setting('standard_conforming_strings'),
        (SELECT pg_catalog.json_agg(c.oid::pg_catalog.int8)::pg_catalog.text FROM pg_catalog.pg_class c
-         WHERE c.relkind ${eq} ANY (${RELATION_KINDS})
+         WHERE ${madeByUsers('c')} AND c.relkind ${eq} ANY (${RELATION_KINDS})
            AND (c.relnamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('c')})),
        (SELECT pg_catalog.json_agg(p.oid::pg_catalog.int8)::pg_catalog.text FROM pg_catalog.pg_proc p
-         WHERE p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')}),
+         WHERE ${madeByUsers('p')} AND (p.pronamespace ${eq} pg_catalog.pg_my_temp_schema() OR ${ownTransaction('p')})),
        pg_catalog.current_setting('client_encoding')`;
 
 /**

@@ -13,6 +13,7 @@ import { StatementError } from './errors.ts';
 import { Facts } from './facts.ts';
 import { fingerprint } from './fingerprint.ts';
 import { Grammar } from './grammar.ts';
+import { grammarError } from './grammar-errors.ts';
 import { Tokens } from './lexer.ts';
 import { Names } from './names.ts';
 import { nesting } from './nesting.ts';
@@ -141,12 +142,13 @@ export class PostgresAnalyser implements StatementAnalyser {
     }
     const parsed = this.grammar.parse(text);
     if (!parsed.ok) {
-      return parsed.syntax
-        ? {
-            ...opaque(text, 'syntax', parsed.message, '42601'),
-            ...(parsed.position > 0 ? { position: parsed.position } : {}),
-          }
-        : opaque(text, 'parser-failure', parsed.message, '54001');
+      if (!parsed.syntax) return opaque(text, 'parser-failure', parsed.message, '54001');
+      const { sqlstate, hint } = grammarError(parsed.message, text, parsed.position);
+      return {
+        ...opaque(text, 'syntax', parsed.message, sqlstate),
+        ...(parsed.position > 0 ? { position: parsed.position } : {}),
+        ...(hint === undefined ? {} : { hint }),
+      };
     }
     const names = new Names(world.catalog, world.session);
     const objects = new ScriptObjects(world.objects);
