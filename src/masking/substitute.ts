@@ -173,10 +173,13 @@ function apply(text: string, edits: readonly Edit[]): Substituted {
     fresh += length;
     old += length;
   };
+  /** Where texts that were left out began: what follows in the new text stands for both. */
+  const leftOut = new Map<number, number>();
   for (const edit of ordered) {
     // An edit inside an already replaced range cannot happen for well-formed sites; keeping the first is the masked one.
     if (edit.start < at) continue;
     keep(edit.start);
+    if (edit.text === '' && !leftOut.has(fresh)) leftOut.set(fresh, old);
     parts.push(edit.text);
     fresh += characters(edit.text);
     old += characters(bytes.toString('utf8', edit.start, edit.end));
@@ -187,6 +190,8 @@ function apply(text: string, edits: readonly Edit[]): Substituted {
     text: parts.join(''),
     changed: true,
     originalPosition: (position) => {
+      const before = leftOut.get(position - 1);
+      if (before !== undefined) return before + 1;
       let best = 1;
       for (const piece of pieces) {
         const into = position - 1 - piece.fresh;
