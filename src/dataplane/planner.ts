@@ -3,6 +3,7 @@ import type { CatalogRelation, Oid, SessionContext } from '../model/catalog.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Disclosure, RecordSink } from '../model/record.ts';
+import type { Refusal } from '../model/refusal.ts';
 import type { AccessQuestion, OpaqueStatement, RelationSite, Script, SqlStatement } from '../model/statement.ts';
 import { partOf, type SessionObjects, type StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { ClearFieldsOf } from './clear-fields.ts';
@@ -25,6 +26,8 @@ export interface PlanInput {
   readonly contextVersion: number;
   readonly objects: SessionObjects;
   readonly principal: Principal;
+  /** The transaction has failed: the target answers nothing but its end. */
+  readonly failed?: boolean;
 }
 
 const NO_GUARDS: { readonly guards: readonly (WriteGuard | undefined)[] } = { guards: [] };
@@ -53,11 +56,15 @@ export class Planner {
       followValues: view.hidden.size > 0,
     });
     if ('kind' in analysed) return { refusal: opaqueRefusal(analysed), text };
-    if (view.hidden.size > 0 && readsWhatItMakes(analysed)) return { refusal: OWN_TEMPORARY, text };
+    const refuse = (refused: Refusal): Planned => ({
+      refusal: input.failed && !ends(analysed) ? FAILED : refused,
+      text,
+    });
+    if (view.hidden.size > 0 && readsWhatItMakes(analysed)) return refuse(OWN_TEMPORARY);
     const substituted = substitute(analysed, view.hidden, view.world.catalog);
-    if ('refusal' in substituted) return { refusal: substituted.refusal, text };
+    if ('refusal' in substituted) return refuse(substituted.refusal);
     const judged = view.hidden.size > 0 ? judgeWrites(analysed, view.hidden, view.copies) : NO_GUARDS;
-    if ('refusal' in judged) return { refusal: judged.refusal, text };
+    if ('refusal' in judged) return refuse(judged.refusal);
     const statements = analysed.statements.map((statement, index) =>
       this.#planStatement(statement, judged.guards[index], input, policy),
     );
@@ -259,6 +266,18 @@ const OWN_TEMPORARY = refusal(
   'gatehouse: this query string makes a temporary relation and shows what is in one; what its columns are is known only afterwards',
   { sqlstate: '0A000', hint: 'Send the statements one by one.' },
 );
+
+/** As the target says it: names made in a failed transaction are gone, and nobody needs to hear that first. */
+const FAILED = refusal(
+  'statement-opaque',
+  'current transaction is aborted, commands ignored until end of transaction block',
+  { sqlstate: '25P02' },
+);
+const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback', 'rollback-to', 'prepare-transaction']);
+
+function ends({ statements: [first] }: Script): boolean {
+  return first !== undefined && ENDS.has(first.verb);
+}
 
 /** The metadata witness could not tell the columns of a relation that came to be within the query string from hidden ones. */
 function readsWhatItMakes({ statements }: Script): boolean {

@@ -163,6 +163,17 @@ test('writes, definitions and what can carry raw values out are refused, and the
   assert.equal((await client.query('SELECT count(*)::int AS n FROM shop.orders')).rows[0].n, 2500);
 });
 
+test('in a failed transaction names that it would have made are answered as the target does', async () => {
+  const client = await house.connect(analyst);
+  await client.query('BEGIN');
+  assert.equal(await code(client.query('DECLARE k CURSOR FOR SELECT wrong FROM shop.products')), '42703');
+  for (const text of ['FETCH ALL FROM k', 'EXECUTE nothing', 'SELECT * FROM shop.nothing', "SELECT pg_read_file('x')"])
+    assert.equal(await code(client.query(text)), '25P02', text);
+  assert.equal(await code(client.query('SELECT FROM WHERE')), '42601');
+  assert.equal((await client.query('COMMIT')).command, 'ROLLBACK');
+  assert.equal(await code(client.query('FETCH ALL FROM k')), '34000');
+});
+
 test('a refusal leaves a transaction failed as any error does; ROLLBACK and savepoints recover', async () => {
   const client = await house.connect(analyst);
   await client.query('BEGIN');

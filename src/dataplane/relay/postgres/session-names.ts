@@ -196,6 +196,7 @@ export class SessionNames {
         contextVersion: this.#version,
         objects: this.#core.objects.names,
         principal: session.principal,
+        failed: this.#status === 'E',
       },
       session.services.policy(),
     );
