@@ -74,6 +74,8 @@ export interface CatalogFunction {
   readonly searchPath?: readonly string[];
   /** `pg_get_functiondef`-style body: prosrc, or the unparsed SQL-standard body. Only outside pg_catalog/information_schema. */
   readonly source?: string;
+  /** Default expressions of its arguments, joined by commas: a call with fewer arguments runs them. Only outside pg_catalog/information_schema. */
+  readonly defaults?: string;
   readonly extension?: string;
   /** An aggregate's transition, final and other support functions; absent when the snapshot does not know them. */
   readonly support?: readonly Oid[];

@@ -184,7 +184,7 @@ export function parseRelation(text: string | null | undefined, definition?: stri
 }
 
 export function parseFunction(text: string | null | undefined): CatalogFunction {
-  const fields = new Fields(text, 16);
+  const fields = new Fields(text, 17);
   const head = {
     oid: fields.number(),
     schema: fields.text(),
@@ -208,6 +208,7 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
   const source = fields.optionalText();
   const extension = fields.optionalText();
   const support = [...new Set(fields.list(asNumber))].filter((oid) => oid !== 0);
+  const defaults = fields.optionalText();
   const searchPath = settings.find((setting) => /^search_path=/i.test(setting))?.slice('search_path='.length);
   return {
     ...head,
@@ -219,6 +220,7 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
     ...(searchPath === undefined ? {} : { searchPath: splitNames(searchPath) }),
     // An empty body is that of a function written in the SQL-standard form, where the real body was not readable.
     ...(source === undefined || source === '' ? {} : { source }),
+    ...(defaults === undefined ? {} : { defaults }),
     ...(extension === undefined ? {} : { extension }),
     ...(support.length === 0 ? {} : { support }),
   };

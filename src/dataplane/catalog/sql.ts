@@ -147,8 +147,8 @@ const AGGREGATE_FUNCTIONS = [
   .map((column) => `g.${column}::pg_catalog.oid::pg_catalog.int8`)
   .join(', ');
 
-/** One function as a JSON array; `source` is an SQL expression over `p`, `l`, `n`. */
-function functionRow(source: string): string {
+/** One function as a JSON array; `source` and `defaults` are SQL expressions over `p`, `l`, `n`. */
+function functionRow(source: string, defaults: string): string {
   return `pg_catalog.json_build_array(
     p.oid::pg_catalog.int8, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.proargtypes::pg_catalog.text,
     p.proargnames, p.proargmodes, p.prorettype::pg_catalog.int8, p.proretset, p.prosecdef, p.proconfig, ${source},
@@ -157,9 +157,13 @@ function functionRow(source: string): string {
         AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1),
     CASE WHEN p.prokind ${eq} 'a' AND n.nspname ${ne} 'pg_catalog' THEN (
       SELECT pg_catalog.json_build_array(${AGGREGATE_FUNCTIONS})
-        FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END
+        FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END,
+    ${defaults}
   )::pg_catalog.text`;
 }
+
+/** Writing expressions out depends on search_path. What is no SQL is understood by nobody, so such a function is refused. */
+const UNREAD_DEFAULTS = "CASE WHEN p.proargdefaults IS NOT NULL THEN '?' END";
 
 const readableLanguage = `l.lanname ${eq} ANY ('{sql,plpgsql}'::pg_catalog.name[])`;
 
@@ -197,8 +201,10 @@ export function functionsSql(serverVersion: number, standardBodies = true): stri
       : 'p.prosrc';
   const source = `CASE WHEN ${readableLanguage}
       AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${body} END`;
+  const defaults = `CASE WHEN n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[])
+      THEN pg_catalog.pg_get_expr(p.proargdefaults, 0) END`;
   return `
-SELECT ${functionRow(source)}
+SELECT ${functionRow(source, defaults)}
   FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
   JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
@@ -278,7 +284,7 @@ export function sessionObjectsSql(relations: readonly Oid[], functions: readonly
   return `
 WITH RECURSIVE ${relationRows(`c.oid ${eq} ANY (${among(relations)})`)}
 SELECT (SELECT pg_catalog.json_agg(r.relation ORDER BY r.oid)::pg_catalog.text FROM relation_rows r),
-       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN p.prosrc END`)} ORDER BY p.oid)::pg_catalog.text
+       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN p.prosrc END`, UNREAD_DEFAULTS)} ORDER BY p.oid)::pg_catalog.text
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang

@@ -132,6 +132,9 @@ export const extensionAggregate = fn('public.first', { kind: 'aggregate', langua
 export const crosstab = fn('public.crosstab', { language: 'c', extension: 'tablefunc' });
 export const xpathTable = fn('public.xpath_table', { language: 'c', extension: 'xml2' });
 export const dblinkFunction = fn('public.dblink', { language: 'c', extension: 'dblink' });
+export const withDefault = fn('shop.with_default', { source: 'SELECT $1', defaults: 'shop.customer_email(1)' });
+export const plainDefault = fn('shop.plain_default', { source: 'SELECT $1', defaults: "'x'::text, now()" });
+export const unreadDefault = fn('shop.unread_default', { source: 'SELECT $1', defaults: '?' });
 export const procedure = fn('shop.tidy', { kind: 'procedure', language: 'plpgsql', source: 'BEGIN END' });
 
 export const catalog: CatalogSnapshot = {
@@ -166,6 +169,9 @@ export const catalog: CatalogSnapshot = {
     userAggregate,
     knownAggregate,
     extensionAggregate,
+    withDefault,
+    plainDefault,
+    unreadDefault,
     procedure,
   ],
   operators: [{ schema: 'shop', name: '=~=', implementation: opaqueFunction.oid }],

@@ -181,6 +181,8 @@ export class Calls {
     if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
     this.#called.add(fn.oid);
     for (const type of [...fn.argTypes, fn.returnType]) this.#facts.typesMet.add(type);
+    // Whether a call leaves arguments out is not looked at: types decide which function it means.
+    if (fn.defaults !== undefined && !this.#inner.sql(`SELECT ${fn.defaults}`, this.#facts)) this.#opaqueFunction(fn);
     const compiled = isCompiled(fn);
     this.#facts.late ||= !compiled;
     if (compiled && (fn.kind !== 'aggregate' || (fn.extension !== undefined && !fn.support))) return;
