@@ -22,6 +22,7 @@ const tasks = {
   e2e: { script: 'scripts/test.mjs', arguments: ['--only', 'e2e'], where: 'checkout', clients: true },
   fault: { script: 'scripts/test.mjs', arguments: ['--only', 'fault'], where: 'checkout', clients: true },
   fuzz: { script: 'scripts/test.mjs', arguments: ['--only', 'fuzz'], where: 'checkout' },
+  differential: { script: 'test/differential/main.ts', arguments: [], where: 'checkout' },
   bench: { script: 'bench/main.ts', arguments: [], where: 'checkout', clients: true },
 };
 

@@ -29,8 +29,11 @@ export interface PostgresServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts the newest server of the system (15 or later), or the one from npm, and loads the shop. Throws when none can run. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * Starts the newest server of the system (15 or later), or the one from npm, and loads the shop. Throws when none can run.
+ * @param more Settings of the server beside those that every test wants.
+ */
+export async function startPostgres(more: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
   const bin = await binaries();
   const account = await serverAccount();
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-e2e-'));
@@ -55,6 +58,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     full_page_writes: 'off',
     shared_buffers: '32MB',
     timezone: 'UTC',
+    ...more,
   };
   const server = spawn(
     join(bin, 'postgres'),

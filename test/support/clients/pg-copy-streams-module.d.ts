@@ -5,4 +5,5 @@ declare module 'pg-copy-streams' {
 
   export function from(text: string): Writable & Submittable;
   export function to(text: string): Readable & Submittable;
+  export function from(text: string): Writable & Submittable;
 }
