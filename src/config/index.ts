@@ -11,7 +11,9 @@ export {
   WRITTEN_LABELS_SQL,
   type WrittenLabel,
 } from './label-import.ts';
+export { LABEL_SCHEMA_FILE, labelFileDocument, labelJsonSchema } from './label-schema.ts';
 export { CONFIG_FILE, checkConfig, type LoadedConfig, type LoadOptions, loadConfig, type NamedText } from './load.ts';
 export { formatProblem, hasErrors, nearest, type Problem } from './problem.ts';
 export { resolveSecret, type SecretLookups } from './secret.ts';
+export { taxonomyOf, writtenMask } from './taxonomy.ts';
 export { type ConfigWatch, type WatchOptions, watchConfig } from './watch.ts';

@@ -5,7 +5,7 @@ import type { Metrics } from '../model/metrics.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
 import type { SessionDirectory } from '../model/session-directory.ts';
-import type { StatementExplanation, WrittenLabels } from './contract/index.ts';
+import type { LabelOrigin, StatementExplanation, WrittenLabels } from './contract/index.ts';
 
 /** Who stands behind an OIDC token. MUST reject whatever is not fully verified. */
 export interface TokenVerifier {
@@ -101,10 +101,11 @@ export interface LabelRelation {
   readonly relation: string;
   readonly kind: string;
   readonly labels: readonly string[];
+  readonly origins: readonly LabelOrigin[];
   readonly columns: readonly {
     readonly name: string;
     readonly labels: readonly string[];
-    readonly from?: string;
+    readonly origins: readonly LabelOrigin[];
     readonly hidden: boolean;
   }[];
 }
@@ -130,8 +131,10 @@ export interface LabelsPort {
     readonly catalogVersion: string;
     readonly takenAt: number;
     readonly relations: readonly LabelRelation[];
-    /** `schema.relation.column` of columns without a label, system schemas left out. */
+    /** `schema.relation.column` of columns that nobody labelled, system schemas left out. */
     readonly unlabelled: readonly string[];
+    /** Of those of which a label file says that they need none. */
+    readonly reviewed: readonly string[];
     readonly problems: readonly string[];
   }>;
 }

@@ -59,6 +59,8 @@ interface Entry {
   outdated: boolean;
   timer: NodeJS.Timeout | undefined;
   snapshot: CatalogSnapshot | undefined;
+  /** As in `world`, but for what the newest label files say beside the labels themselves. */
+  labels: Effective | undefined;
 }
 
 /** The worlds of all connections, kept fresh: on first use, on a clock, on DDL seen, on a mismatch seen in metadata, and when asked. */
@@ -82,6 +84,11 @@ export class Worlds {
 
   peek(connection: string): World | undefined {
     return this.#entries.get(connection)?.world;
+  }
+
+  /** The labels in force, with where they come from as the newest label files say it. */
+  inventory(world: World): Effective {
+    return this.#entries.get(world.connection)?.labels ?? world.labels;
   }
 
   /** Reads the catalog when there is none or it is too old. Rejects when the target cannot be read. */
@@ -226,6 +233,7 @@ export class Worlds {
         outdated: false,
         timer: undefined,
         snapshot: undefined,
+        labels: undefined,
       };
       const started = entry;
       entry.cache.on('changed', ({ current, reason }) => this.#adopt(name, started, current, reason));
@@ -250,6 +258,7 @@ export class Worlds {
     }
     this.#options.sticky.save(name, sticky);
     entry.snapshot = snapshot;
+    entry.labels = world.labels;
     if (entry.world?.version === world.version) return entry.world;
     entry.world = world;
     this.#options.onChanged(world, reason);

@@ -204,12 +204,21 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
         catalogVersion: 'v1',
         takenAt: 0,
         unlabelled: [],
+        reviewed: [],
         relations: [
           {
             relation: 'shop.t',
             kind: 'table',
             labels: [],
-            columns: [{ name: 'email', labels: ['pii'], hidden: true }],
+            origins: [],
+            columns: [
+              {
+                name: 'email',
+                labels: ['pii'],
+                origins: [{ label: 'pii', source: 'scanned', by: 'ann', why: 'looked', confidence: 90 }],
+                hidden: true,
+              },
+            ],
           },
         ],
         problems: [],
