@@ -2,6 +2,7 @@ export { parseAddress } from './address.ts';
 export { ConfigError, type ConfigErrorCode } from './errors.ts';
 export { type InitOptions, initFolder } from './init.ts';
 export { configJsonSchema } from './json-schema.ts';
+export { type LabelAddition, labelFileFor, withLabels } from './label-edit.ts';
 export {
   type LabelImport,
   labelFileText,

@@ -164,6 +164,7 @@ function mapped<From, To>(record: Readonly<Record<string, From>>, make: (value: 
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, make(value)]));
 }
 
-function identifier(name: string): string {
+/** A name as SQL reads it back: in quotes where it needs them. */
+export function identifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -70,6 +70,7 @@ export class Worlds {
   /** What the target was like when a world was last known to be true of it; by the world of the snapshot, without overlays. */
   readonly #bases = new WeakMap<World, CatalogBasis>();
   readonly #overlaid = new WeakMap<World, World>();
+  readonly #lineages = new WeakMap<CatalogSnapshot, Lineage>();
 
   constructor(options: WorldsOptions) {
     this.#options = options;
@@ -89,6 +90,16 @@ export class Worlds {
   /** The labels in force, with where they come from as the newest label files say it. */
   inventory(world: World): Effective {
     return this.#entries.get(world.connection)?.labels ?? world.labels;
+  }
+
+  /** What the views of a world read; worked out once for a catalog, when somebody asks. */
+  lineage({ catalog }: Pick<World, 'catalog'>): Lineage {
+    let lineage = this.#lineages.get(catalog);
+    if (!lineage) {
+      lineage = viewLineage(catalog, this.#options.analyser);
+      this.#lineages.set(catalog, lineage);
+    }
+    return lineage;
   }
 
   /** Reads the catalog when there is none or it is too old. Rejects when the target cannot be read. */
@@ -268,7 +279,7 @@ export class Worlds {
   #label(name: string, snapshot: CatalogSnapshot): { readonly world: World; readonly sticky: JsonValue } {
     const files = this.#options.labels().filter((file) => file.connection === name);
     // Without a label nothing can inherit one, and reading every view would be for nothing.
-    const lineage: Lineage = files.length === 0 ? new Map() : viewLineage(snapshot, this.#options.analyser);
+    const lineage: Lineage = files.length === 0 ? new Map() : this.lineage({ catalog: snapshot });
     const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
     const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
     return { world, sticky: JSON.parse(JSON.stringify(labels.sticky)) as JsonValue };

@@ -1,21 +1,31 @@
 import type { Unmasks } from '../approval/index.ts';
 import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
-import { type DataPlane, localTime, type QueryChannel, viewOf, type Worlds } from '../dataplane/index.ts';
+import {
+  type DataPlane,
+  type LabelScanner,
+  localTime,
+  type QueryChannel,
+  viewOf,
+  type Worlds,
+} from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Address, ConnectionConfig } from '../model/config.ts';
+import type { SessionDirectory } from '../model/session-directory.ts';
 import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
 import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
 import { labelInventory } from './label-inventory.ts';
+import { proposalsPort } from './label-proposals.ts';
 import type { StatePaths } from './state.ts';
 import { unmaskAnswer } from './unmask-request.ts';
 
 export interface PortParts {
   readonly current: () => Current;
   readonly dataPlane: DataPlane;
+  readonly scanner: LabelScanner;
   readonly storage: Storage;
   readonly ledger: Ledger;
   readonly index: SessionIndex;
@@ -39,6 +49,8 @@ type Ports = Pick<
   | 'connections'
   | 'ledger'
   | 'labels'
+  | 'proposals'
+  | 'scans'
   | 'health'
   | 'policyStatus'
   | 'openMetrics'
@@ -60,7 +72,7 @@ export function controlPorts(parts: PortParts): Ports {
       })),
     policy: () => current().policy,
     sessionIndex: parts.index,
-    sessions: dataPlane,
+    sessions: bothSessions(dataPlane, parts.scanner),
     credentials: {
       put: (credential) => storage.credentials.put(credential),
       get: (id) => storage.credentials.get(id),
@@ -114,6 +126,16 @@ export function controlPorts(parts: PortParts): Ports {
         return labelInventory(view, worlds.inventory(world));
       },
     },
+    proposals: proposalsPort(storage.proposals, worlds),
+    scans: {
+      start: async (name, principal, client, bounds) => {
+        const connection = current().loaded.config.connections.get(name);
+        if (!connection) throw new Error(`there is no connection ${name}`);
+        const asked = { ...client, application: 'gatehouse labels scan' };
+        return parts.scanner.start({ connection, principal, client: asked, ...bounds });
+      },
+      progress: (name) => parts.scanner.progress(name),
+    },
     explain: async (connection, principal, { statement, searchPath, approved }) => {
       const config = current().loaded.config.connections.get(connection);
       if (!config) throw new Error(`there is no connection ${connection}`);
@@ -143,6 +165,14 @@ export function controlPorts(parts: PortParts): Ports {
     health: { ledger: () => parts.ledger.status.failed === undefined },
     openMetrics: () => current().loaded.config.metrics === 'loopback',
     policyStatus: () => ({ loadedAt: current().loadedAt }),
+  };
+}
+
+/** Sessions of clients, and scans, which are sessions too. */
+function bothSessions(clients: SessionDirectory, scans: SessionDirectory): SessionDirectory {
+  return {
+    list: () => [...clients.list(), ...scans.list()],
+    terminate: async (id, reason) => (await clients.terminate(id, reason)) || scans.terminate(id, reason),
   };
 }
 

@@ -5,7 +5,17 @@ import pino from 'pino';
 import { createApprovals, Unmasks } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
 import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
-import { DataPlane, RowMeter, type Services, Tally, TargetQueries, targetOptions, Worlds } from '../dataplane/index.ts';
+import {
+  DataPlane,
+  LabelScanner,
+  ProposalCollector,
+  RowMeter,
+  type Services,
+  Tally,
+  TargetQueries,
+  targetOptions,
+  Worlds,
+} from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
 import { pseudonymSettings } from '../masking/index.ts';
@@ -146,6 +156,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
 
   const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
   const tally = new Tally(metrics);
+  const proposals = new ProposalCollector({ store: storage.proposals, worlds, clock, log });
   const services: Services = {
     config,
     policy: () => current.policy,
@@ -153,6 +164,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     approvals,
     unmasks: (principal, connection) => unmasks.current(principal, connection),
     rows: new RowMeter(storage.budgets),
+    proposals,
     sink: ledger,
     metrics,
     tally,
@@ -171,15 +183,20 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     decoyKey: derive('decoy'),
   });
 
+  const scanner = new LabelScanner(services, storage.proposals);
+
   opened.defer(() => worlds.close());
   opened.defer(() => tally.close());
+  opened.defer(() => proposals.flush());
   opened.defer(() => dataPlane.drain(0));
+  opened.defer(() => scanner.close());
   const { listeners } = config();
   const postgres = listeners.postgres && (await dataPlane.listen(listeners.postgres));
   const controlPlane: ControlPlane = createControlPlane({
     ...controlPorts({
       current: () => current,
       dataPlane,
+      scanner,
       storage,
       ledger,
       index,
@@ -294,6 +311,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     clearInterval(heartbeat);
     watch?.close();
     stopped.abort();
+    await scanner.close();
     await dataPlane.drain(config().limits.drainSeconds);
     await controlPlane.close();
     await worlds.close();
@@ -301,6 +319,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     await ledger.close();
     await index.close();
     tally.close();
+    await proposals.flush();
     await storage.close();
     log.info({}, 'gatehouse has stopped');
   };

@@ -15,6 +15,7 @@ export {
 } from './detect/index.ts';
 export { MaskingError, type MaskingErrorCode } from './errors.ts';
 export { type Effective, effectiveLabels } from './labels/effective.ts';
+export { labelByName } from './labels/name-hints.ts';
 export { LABEL_SOURCES, type ParsedLabels, parseLabelFile, TABLE_KEY } from './labels/parse.ts';
 export type { LabelProblem } from './labels/problem.ts';
 export { parseSticky, type StickyLabel } from './labels/sticky.ts';

@@ -11,6 +11,8 @@ import {
 import { type Call, doing } from '../call.ts';
 import { CliError } from '../errors.ts';
 import { plural, type Row, table } from '../terminal.ts';
+import { registerProposals } from './label-proposals.ts';
+import { registerScan } from './label-scan.ts';
 import { registerTaxonomy } from './label-taxonomy.ts';
 
 const SYSTEM = /^(pg_catalog|information_schema)\./;
@@ -45,6 +47,8 @@ export function registerLabels(program: Command): void {
     )
     .addOption(new Option('--output <file>', 'a new file; standard output when absent'))
     .action(doing(importLabels));
+  registerScan(labels);
+  registerProposals(labels);
   registerTaxonomy(labels);
   labels
     .command('refresh')
