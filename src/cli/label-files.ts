@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { LabelAddition } from '../config/index.ts';
 import type { GatewayConfig } from '../model/config.ts';
@@ -79,6 +79,13 @@ export class PreparedFile {
       );
     }
     return new PreparedFile(next, target);
+  }
+
+  /** @throws CliError when somebody changed the file meanwhile: his change is not to be lost */
+  async assertUnchanged({ shown, before }: LabelFileChange): Promise<void> {
+    const now = await readFile(this.#path, 'utf8').catch(() => '');
+    if (now === before) return;
+    throw new CliError('ERR_CLI_FAILED', `${shown} was changed by somebody else meanwhile`, 'Run the command again.');
   }
 
   commit(): Promise<void> {

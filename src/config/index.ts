@@ -12,7 +12,7 @@ export {
   WRITTEN_LABELS_SQL,
   type WrittenLabel,
 } from './label-import.ts';
-export { LABEL_SCHEMA_FILE, labelFileDocument, labelJsonSchema } from './label-schema.ts';
+export { labelFileDocument, labelJsonSchema } from './label-schema.ts';
 export { CONFIG_FILE, checkConfig, type LoadedConfig, type LoadOptions, loadConfig, type NamedText } from './load.ts';
 export { formatProblem, hasErrors, nearest, type Problem } from './problem.ts';
 export { resolveSecret, type SecretLookups } from './secret.ts';

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { LABEL_SOURCES } from '../masking/index.ts';
 import { CONNECTION_NAME, LABEL } from './schema.ts';
 
-/** Name of the published schema, for `# yaml-language-server: $schema=…`. */
-export const LABEL_SCHEMA_FILE = 'labels.schema.json';
+/** What `gatehouse init` calls its copy, beside that of gatehouse.yaml. */
+export const LABEL_SCHEMA_FILE = '.gatehouse.labels.schema.json';
 
 const label = z.string().regex(LABEL);
 

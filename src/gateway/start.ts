@@ -26,7 +26,7 @@ import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/i
 import { controlPorts } from './control-ports.ts';
 import { ConfigRefused, type Current, readCurrent } from './current.ts';
 import { initState, isNewState, statePaths } from './state.ts';
-import { lostProtection } from './weaker.ts';
+import { labelChanges, lostProtection } from './weaker.ts';
 
 export interface StartOptions {
   /** Where log lines go; standard error by default. */
@@ -47,6 +47,8 @@ export interface RunningGateway {
 /** A version that protects less and was not asked for has to stand unchanged this long: it may be a file that is still being written. */
 const SETTLE_MS = 2_000;
 const HEARTBEAT_MS = 60_000;
+/** Labels that one record of a change names; it counts all of them. */
+const MOST_LABELS_TOLD = 200;
 const CLOCKWORK_MS = 1_000;
 /** Expired session credentials are kept this long, so that a refusal can say what was wrong. */
 const PRUNE_AFTER_MS = 7 * 24 * 3600 * 1000;
@@ -278,6 +280,18 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
         kind: 'policy.changed',
         time,
         clear: { from: before.policy.version, to: next.policy.version },
+      });
+    }
+    const { added, removed } = labelChanges(next, before);
+    if (added.length + removed.length > 0) {
+      await ledger.append({
+        kind: 'label.changed',
+        time,
+        clear: { change: 'in-force', ...change, added: added.length, removed: removed.length },
+        hidden: [
+          ledger.conceal('added', added.slice(0, MOST_LABELS_TOLD)),
+          ledger.conceal('removed', removed.slice(0, MOST_LABELS_TOLD)),
+        ],
       });
     }
     current = next;

@@ -90,23 +90,29 @@ export interface ScanProgress {
   readonly problems: readonly string[];
 }
 
-/** How sure a name alone makes one. */
+/** How sure a name alone makes one; and when a detector that would confirm it found nothing in so many values. */
 const NAME = 0.4;
+const NAME_UNCONFIRMED = 0.2;
+const ENOUGH = 20;
 /** Two-sided 95 %. */
 const Z = 1.96;
 
 /**
  * How sure the evidence makes one that the column holds such values, in percent: the lower end of the Wilson interval of the share of rows
- * with a hit (few rows prove little), the best of all detectors; a name that says the same takes 40 % of the doubt away.
+ * with a hit (few rows prove little), the best of all detectors; a name that says the same takes 40 % of the doubt away, or 20 % when a
+ * detector looked at enough values and found nothing.
  * https://www.itl.nist.gov/div898/handbook/prc/section2/prc241.htm
  */
 export function confidenceOf(evidence: readonly LabelEvidence[]): number {
-  let doubt = 1;
+  const named = evidence.some(({ source }) => source === 'name');
   let best = 0;
+  let looked = 0;
   for (const { source, hits, rows } of evidence) {
-    if (source === 'name') doubt = 1 - NAME;
-    else if (rows > 0 && hits > 0) best = Math.max(best, wilson(Math.min(hits, rows) / rows, rows));
+    if (source === 'name' || rows === 0) continue;
+    looked = Math.max(looked, rows);
+    if (hits > 0) best = Math.max(best, wilson(Math.min(hits, rows) / rows, rows));
   }
+  const doubt = 1 - (!named ? 0 : best === 0 && looked >= ENOUGH ? NAME_UNCONFIRMED : NAME);
   return Math.floor(100 * (1 - (1 - best) * doubt));
 }
 

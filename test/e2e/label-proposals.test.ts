@@ -221,7 +221,7 @@ test('every decision is in the ledger with who and why', async () => {
       }
     })
     .join('\n');
-  for (const change of ['dismissed', 'accepted']) assert.ok(all.includes(`"change":"${change}"`), change);
+  for (const change of ['dismissed', 'accepted', 'in-force']) assert.ok(all.includes(`"change":"${change}"`), change);
 });
 
 test('a scan reads samples as a session of its own and proposes what it finds', async () => {
@@ -293,7 +293,15 @@ test('a scan reads samples as a session of its own and proposes what it finds', 
     ],
   ]);
   assert.deepEqual(of('born'), [['pii.birth', [{ source: 'name', detector: 'born', hits: 1, rows: 0 }]]]);
-  assert.deepEqual(of('passport_no'), [['pii.gov-id', [{ source: 'name', detector: 'passport', hits: 1, rows: 0 }]]]);
+  assert.deepEqual(of('passport_no'), [
+    [
+      'pii.gov-id',
+      [
+        { source: 'name', detector: 'passport', hits: 1, rows: 0 },
+        { source: 'scanned', detector: 'national-id', hits: 0, rows: 200 },
+      ],
+    ],
+  ]);
   assert.equal(of('email_verified').length, 0);
   assert.equal(of('free').length, 0, 'what stands far behind in a long value is not read');
   const mail = found.find(({ column }) => column === 'mail');

@@ -132,6 +132,7 @@ async function accept(call: Call<AcceptOptions>, ids: readonly string[]): Promis
     try {
       for (const change of changes) prepared.push({ change, next: await PreparedFile.write(change) });
       for (const { change, next } of prepared) {
+        await next.assertUnchanged(change);
         const own = change.additions.flatMap((addition) => additions.get(addition) ?? []);
         await api.post(decidedProposals, paths.acceptProposals(), {
           ids: own.map(({ id }) => id),

@@ -83,7 +83,9 @@ function scanText(scan: LabelScan): string {
     `the scan of ${connection} (${session}) ${ENDING[state]}: ${scanned} of ${plural(tables, 'table')}, ${plural(columns, 'unlabelled column')}, ${plural(values, 'value')} read`,
     ...problems.map((problem) => `note: ${problem}`),
     proposed === 0
-      ? 'nothing was found'
+      ? state === 'running'
+        ? 'see how far it is with: gatehouse sessions list'
+        : 'nothing was found'
       : `${plural(proposed, 'label')} proposed; see them with: gatehouse labels proposals --connection ${connection}`,
   ].join('\n');
 }

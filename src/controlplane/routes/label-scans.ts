@@ -4,7 +4,7 @@ import type { ScanProgress } from '../../model/label-proposal.ts';
 import { callerOf } from '../access.ts';
 import { connectionPath, type LabelScan, labelScan, startScan } from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
-import { isPrivate, peerAddress } from '../peer.ts';
+import { peerAddress } from '../peer.ts';
 import type { Room, Server } from '../server.ts';
 import { failures, isoTime, optional, secured } from './shapes.ts';
 
@@ -42,7 +42,11 @@ export function labelScanRoutes(server: Server, room: Room): void {
       gate.demand(request, 'manage', resource(connection));
       if (table !== undefined && schema === undefined)
         throw new ControlError('ERR_CONTROLPLANE_BAD_REQUEST', 'A table is named with its schema. Add schema.');
-      const client = { address: peerAddress(request), port: request.socket.remotePort ?? 0, tls: isPrivate(request) };
+      const client = {
+        address: peerAddress(request),
+        port: request.socket.remotePort ?? 0,
+        tls: request.protocol === 'https',
+      };
       const bounds = { ...optional('schema', schema), ...optional('table', table), sample };
       const started = await begun(connection, () => scans.start(connection, callerOf(request), client, bounds));
       if (started === 'busy')

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { DETECTOR_FAMILIES, DetectorSet, labelByName } from '../../masking/index.ts';
+import { DETECTOR_FAMILIES, DetectorSet, labelByName, Taxonomy } from '../../masking/index.ts';
 import type { CatalogColumn, CatalogRelation, Oid } from '../../model/catalog.ts';
 import type { ConnectionConfig, GatewayConfig } from '../../model/config.ts';
 import type { Finding, LabelProposal, ProposalStore, ScanProgress } from '../../model/label-proposal.ts';
@@ -198,7 +198,7 @@ export class LabelScanner implements SessionDirectory {
     const { services } = session;
     const { connection } = request;
     const known = await this.#store.list({ connection: connection.name });
-    const set = detectorsOf(services.config());
+    const validators = validatorsOf(services.config());
     const options = targetOptions(connection, await services.targetPassword(connection), {
       application_name: 'gatehouse labels scan',
     });
@@ -218,7 +218,7 @@ export class LabelScanner implements SessionDirectory {
         const stop = this.#reasonToStop(job);
         if (stop !== undefined) return stop;
         progress.current = placeOf(task.relation);
-        await this.#table(job, reader, set, task, estimates.get(task.relation.oid) ?? 0, known);
+        await this.#table(job, reader, validators, task, estimates.get(task.relation.oid) ?? 0, known);
         progress.scanned += 1;
         // Others have to be served between two tables.
         await turn();
@@ -246,7 +246,7 @@ export class LabelScanner implements SessionDirectory {
   async #table(
     { request, progress, problems }: Job,
     reader: ScanReader,
-    set: DetectorSet,
+    { set, taxonomy }: Validators,
     { relation, columns }: Task,
     estimate: number,
     known: readonly LabelProposal[],
@@ -276,7 +276,7 @@ export class LabelScanner implements SessionDirectory {
           read = await reader.read(sampleSql(relation, some, sample, 0), relation, look);
         for (const sampled of read.sampled) {
           progress.values += sampled.values;
-          findings.push(...scanned(place, sampled, known));
+          findings.push(...scanned(place, sampled, known), ...unconfirmed(taxonomy, findings, sampled));
         }
       } catch (error) {
         if (!(error instanceof TargetError) || error.code !== 'ERR_TARGET_QUERY') throw error;
@@ -318,13 +318,39 @@ function scanned(
   return [...found, ...lapsed];
 }
 
+/** For a label that the column's name speaks for: detectors that would confirm it and did not. */
+function unconfirmed(
+  taxonomy: Taxonomy,
+  findings: readonly Finding[],
+  { column, values, hits }: SampledColumn,
+): Finding[] {
+  if (values === 0) return [];
+  return findings
+    .filter((finding) => finding.column === column.name && finding.evidence.source === 'name')
+    .flatMap((finding) =>
+      (taxonomy.find(finding.label)?.validators ?? [])
+        .filter((validator) => !hits.some(({ detector: { family, id } }) => family === validator || id === validator))
+        .map((detector): Finding => {
+          return { ...finding, evidence: { source: 'scanned', detector, hits: 0, rows: values } };
+        }),
+    );
+}
+
+interface Validators {
+  readonly set: DetectorSet;
+  readonly taxonomy: Taxonomy;
+}
+
 /** All built-in detectors, whatever the configuration does with them in results, and its own patterns. */
-function detectorsOf({ detectors }: GatewayConfig): DetectorSet {
-  return new DetectorSet({
-    families: new Set(DETECTOR_FAMILIES),
-    ...(detectors?.countries === undefined ? {} : { countries: detectors.countries }),
-    patterns: detectors?.patterns ?? [],
-  });
+function validatorsOf({ detectors, taxonomy }: GatewayConfig): Validators {
+  return {
+    set: new DetectorSet({
+      families: new Set(DETECTOR_FAMILIES),
+      ...(detectors?.countries === undefined ? {} : { countries: detectors.countries }),
+      patterns: detectors?.patterns ?? [],
+    }),
+    taxonomy: new Taxonomy(taxonomy),
+  };
 }
 
 /** A server's error may quote a value: its code says enough. */

@@ -150,5 +150,7 @@ test('confidence grows with rows and share, and a name takes doubt away', () => 
   );
   assert.equal(confidenceOf([name]), 40);
   assert.equal(confidenceOf([name, { source: 'detected', detector: 'iban', hits: 10, rows: 10 }]), 83);
+  const none = (rows: number): LabelEvidence => ({ source: 'scanned', detector: 'iban', hits: 0, rows });
+  assert.deepEqual([confidenceOf([name, none(5)]), confidenceOf([name, none(500)])], [40, 20], 'nothing confirms it');
   assert.equal(confidenceOf([]), 0);
 });
