@@ -1,10 +1,19 @@
 import { resolve } from 'node:path';
+import { Taxonomy } from '../masking/index.ts';
 import type { Address, ConnectionConfig, GatewayConfig, IssuerConfig, SecretSource } from '../model/config.ts';
+import type { TaxonomyLabel } from '../model/label.ts';
 import type { MaskKind, MaskRules } from '../model/mask.ts';
 import { parseAddress } from './address.ts';
 import { buildDetectors } from './detectors.ts';
 import type { YamlPath } from './document.ts';
-import type { ConfigDocument, ConnectionDocument, IssuerDocument, MaskDocument, SecretDocument } from './schema.ts';
+import type {
+  ConfigDocument,
+  ConnectionDocument,
+  IssuerDocument,
+  MaskDocument,
+  SecretDocument,
+  TaxonomyDocument,
+} from './schema.ts';
 
 /** Takes a mistake found while building; the path leads to the value in gatehouse.yaml. */
 export type Report = (path: YamlPath, severity: 'error' | 'warning', message: string, help: string) => void;
@@ -40,6 +49,7 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     policies: inFolder(document.policies ?? './policies'),
     labels: inFolder(document.labels ?? './labels'),
     masks: { ...buildMasks(document.masks ?? {}), copies: document.masked_copies ?? 'refuse' },
+    taxonomy: buildTaxonomy(document.taxonomy ?? {}, document.detectors?.patterns ?? {}),
     ...(document.detectors === undefined ? {} : { detectors: buildDetectors(document.detectors, report) }),
     approvals: {
       mode: approvals.mode ?? 'wait',
@@ -118,6 +128,38 @@ function secretSource(connection: string, secret: SecretDocument, inFolder: (pat
   if ('env' in secret) return { env: secret.env };
   if ('file' in secret) return { file: inFolder(secret.file) };
   return { stored: secret.stored === true ? connection : secret.stored };
+}
+
+/** A pattern of one's own declares its label by naming it. */
+function buildTaxonomy(
+  document: TaxonomyDocument,
+  patterns: Readonly<Record<string, { readonly label?: string | undefined }>>,
+): readonly TaxonomyLabel[] {
+  const labels = new Map<string, TaxonomyLabel>();
+  const shipped = new Taxonomy();
+  for (const [name, { label = `custom.${name}` }] of Object.entries(patterns)) {
+    if (shipped.knows(label)) continue;
+    const validators = [...(labels.get(label)?.validators ?? []), `pattern-${name}`];
+    labels.set(label, {
+      label,
+      description: `Values of the pattern ${name}`,
+      level: 'confidential',
+      validators,
+      own: true,
+    });
+  }
+  for (const [label, written] of Object.entries(document)) {
+    const { description, level, retention } = typeof written === 'string' ? { description: written } : written;
+    labels.set(label, {
+      ...labels.get(label),
+      label,
+      description: description ?? labels.get(label)?.description ?? label,
+      level: level ?? 'confidential',
+      ...(retention === undefined ? {} : { retention }),
+      own: true,
+    });
+  }
+  return [...labels.values()];
 }
 
 function buildMasks(masks: Readonly<Record<string, MaskDocument>>): MaskRules {

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { starterPolicies, starterPolicyTests } from '../policy/index.ts';
 import { ConfigError } from './errors.ts';
 import { configJsonSchema, SCHEMA_FILE } from './json-schema.ts';
+import { LABEL_SCHEMA_FILE, labelJsonSchema } from './label-schema.ts';
 import { CONFIG_FILE } from './load.ts';
 import { STARTER_GITIGNORE, type StarterOptions, starterConfig, starterLabels } from './starter.ts';
 
@@ -22,6 +23,7 @@ export async function initFolder(folder: string, options: InitOptions = {}): Pro
     ...[...starterPolicies, ...starterPolicyTests].map(({ name, text }) => [`policies/${name}`, text] as const),
     [`labels/${connection}.yaml`, starterLabels(connection)],
     [SCHEMA_FILE, configJsonSchema()],
+    [LABEL_SCHEMA_FILE, labelJsonSchema()],
     ['.gitignore', STARTER_GITIGNORE],
   ];
   const taken: string[] = [];

@@ -1,4 +1,5 @@
 import { Document, visit } from 'yaml';
+import type { LabelSource } from '../model/label.ts';
 
 /** Labels that somebody wrote beside the data: in a comment, a security label or dbt metadata. */
 export interface WrittenLabel {
@@ -118,33 +119,52 @@ function wordsOf({ meta, tags, config }: DbtNode): string[] {
   return [...new Set([...inMeta, ...inTags].filter((word) => typeof word === 'string'))];
 }
 
-/** A label file for review, which says beside each line where it comes from. */
-export function labelFileText(connection: string, found: readonly WrittenLabel[], heading: string): string {
-  const relations: Record<string, Record<string, string[]>> = {};
-  const sources = new Map<string, Set<string>>();
+const SOURCES: Readonly<Record<string, LabelSource>> = {
+  comment: 'comment',
+  'security label': 'security-label',
+  dbt: 'dbt',
+};
+
+/**
+ * A label file for review, which says of each label where it comes from.
+ * @param at When it was read, as a date; left out when absent.
+ */
+export function labelFileText(
+  connection: string,
+  found: readonly WrittenLabel[],
+  heading: string,
+  at?: string,
+): string {
+  const relations: Record<string, Record<string, Map<string, LabelSource>>> = {};
   for (const { schema, relation, column = '$table', labels, source } of found) {
     const name = `${identifier(schema)}.${identifier(relation)}`;
     relations[name] ??= {};
     const columns = relations[name];
-    columns[column] = [...new Set([...(columns[column] ?? []), ...labels])].sort();
-    const key = JSON.stringify([name, column]);
-    sources.set(key, (sources.get(key) ?? new Set()).add(source));
+    columns[column] ??= new Map();
+    const known = columns[column];
+    // The first place that says it is as good as the others.
+    for (const label of labels) if (!known.has(label)) known.set(label, SOURCES[source] ?? 'person');
   }
-  const document = new Document({ [connection]: relations });
+  const written = mapped(relations, (columns) =>
+    mapped(columns, (labels) =>
+      [...labels].sort(([a], [b]) => (a < b ? -1 : 1)).map(([label, source]) => ({ label, source, ...(at && { at }) })),
+    ),
+  );
+  const document = new Document({ [connection]: written });
   document.commentBefore = ` ${heading}`;
   visit(document, {
-    Pair: (_key, pair, path) => {
-      const above = path.flatMap((node) => ('key' in node ? [String(node.key)] : []));
-      const from = sources.get(JSON.stringify([above[1], String(pair.key)]));
-      const value = pair.value as { comment?: string; flow?: boolean } | null;
-      if (from === undefined || value === null) return;
-      value.flow = true;
-      value.comment = ` ${[...from].join(', ')}`;
+    Seq: (_key, seq) => {
+      seq.flow = true;
     },
   });
   return document.toString({ lineWidth: 0 });
 }
 
-function identifier(name: string): string {
+function mapped<From, To>(record: Readonly<Record<string, From>>, make: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, make(value)]));
+}
+
+/** A name as SQL reads it back: in quotes where it needs them. */
+export function identifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

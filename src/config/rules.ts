@@ -1,4 +1,4 @@
-import { parseLabelFile } from '../masking/index.ts';
+import { parseLabelFile, Taxonomy } from '../masking/index.ts';
 import type { AccessContext, ResourceRef } from '../model/access.ts';
 import type { GatewayConfig } from '../model/config.ts';
 import type { LabelFile } from '../model/mask.ts';
@@ -7,6 +7,7 @@ import { loadPolicySet, type PolicyProblem, type PolicySet, runPolicyTests } fro
 import { readYaml, type YamlFile } from './document.ts';
 import type { NamedText } from './load.ts';
 import { nearest, type Problem } from './problem.ts';
+import { unknownLabels, unknownMask } from './taxonomy.ts';
 
 export interface RuleFiles {
   readonly policyFiles: readonly NamedText[];
@@ -30,12 +31,13 @@ export interface MainFile {
 
 /** Mistakes in policies and labels, and between them and gatehouse.yaml. */
 export function checkRules(files: RuleFiles): Problem[] {
-  const labels = readLabels(files);
-  const masks = files.main === undefined ? [] : checkMasks(files.main, labels.used);
+  const taxonomy = new Taxonomy(files.main?.config.taxonomy);
+  const labels = readLabels(files, taxonomy);
+  const masks = files.main === undefined ? [] : checkMasks(files.main, labels.used, taxonomy);
   return [...labels.problems, ...masks, ...checkPolicies(files, labels.used)];
 }
 
-function readLabels(files: RuleFiles): { problems: Problem[]; used: ReadonlySet<string> } {
+function readLabels(files: RuleFiles, taxonomy: Taxonomy): { problems: Problem[]; used: ReadonlySet<string> } {
   const problems: Problem[] = [];
   const used = new Set<string>();
   for (const { name, text } of files.labelFiles) {
@@ -44,6 +46,7 @@ function readLabels(files: RuleFiles): { problems: Problem[]; used: ReadonlySet<
     problems.push(...parsed.problems.map((problem) => ({ ...problem, line: Math.max(1, problem.line) })));
     for (const each of parsed.files) {
       for (const label of labelsOf(each)) used.add(label);
+      problems.push(...unknownLabels(each, taxonomy));
       const { main } = files;
       if (main !== undefined && !main.connections.includes(each.connection)) {
         problems.push(unknownConnection(main, file, text, each));
@@ -75,14 +78,16 @@ function labelsOf(file: LabelFile): string[] {
 }
 
 /** A mask for a label nobody uses is ordinary; one that is a letter away from a used one is a mistake. */
-function checkMasks(main: MainFile, used: ReadonlySet<string>): Problem[] {
+function checkMasks(main: MainFile, used: ReadonlySet<string>, taxonomy: Taxonomy): Problem[] {
   const known = new Set([...used].flatMap(withParents));
   return [...main.config.masks.byLabel.keys()].flatMap((label) => {
-    const meant = known.has(label) ? undefined : nearest(label, known);
-    if (meant === undefined || label.startsWith(`${meant}.`)) return [];
+    if (known.has(label)) return [];
+    const at = main.yaml.keyPlace(['masks', label]);
+    const meant = taxonomy.knows(label) ? undefined : nearest(label, known);
+    if (meant === undefined || label.startsWith(`${meant}.`)) return unknownMask(main.name, at, label, taxonomy);
     return {
       file: main.name,
-      ...main.yaml.keyPlace(['masks', label]),
+      ...at,
       severity: 'warning' as const,
       message: `no column has the label ${label}, so this mask is never used`,
       help: `Did you mean ${meant}?`,

@@ -206,6 +206,32 @@ const maskKind = z
 /** `pii.contact.email`: words joined by dots, as in label files. */
 export const LABEL = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/;
 
+export const LEVELS = ['public', 'internal', 'confidential', 'restricted'] as const;
+
+const ownLabel = z
+  .union([
+    z.string().min(1).max(200),
+    z.strictObject({
+      description: z.string().min(1).max(200).optional().meta({ description: 'What values with this label are' }),
+      level: z.enum(LEVELS).optional().meta({
+        description:
+          'How much harm they do when they get out: public, internal, confidential (when absent) or restricted',
+      }),
+      retention: z
+        .string()
+        .regex(/^[a-z0-9-]+$/)
+        .optional()
+        .meta({
+          description: 'How long recordings of them are kept, by the name of the class',
+          examples: ['gdpr-90d'],
+        }),
+    }),
+  ])
+  .meta({
+    description: 'What the label means, or { description: …, level: restricted }',
+    examples: ['Number on the badge'],
+  });
+
 const detectorAction = z.enum(['report', 'mask', 'refuse', 'off']).meta({
   description:
     'report: values are counted; mask: and overwritten; refuse: and the result ends there; off: nobody looks for them',
@@ -299,6 +325,14 @@ export const configDocument = z
           'Whether people may store what they see masked in columns that are not hidden from them; refuse when absent. Into hidden columns it is never written',
         examples: ['refuse'],
       }),
+    taxonomy: z
+      .record(z.string().regex(LABEL), ownLabel)
+      .optional()
+      .meta({
+        description:
+          'Labels of your own beside the shipped ones (gatehouse labels taxonomy), by name; what is below one of them is known too',
+        examples: [{ 'hr.employee-id': 'Number on the badge' }],
+      }),
     detectors: detectors.optional(),
     approvals: z
       .strictObject({
@@ -387,4 +421,5 @@ export type IssuerDocument = ConfigDocument['identity']['issuers'][number];
 export type ConnectionDocument = ConfigDocument['connections'][string];
 export type SecretDocument = NonNullable<ConnectionDocument['credential']['password']>;
 export type DetectorsDocument = NonNullable<ConfigDocument['detectors']>;
+export type TaxonomyDocument = NonNullable<ConfigDocument['taxonomy']>;
 export type MaskDocument = NonNullable<ConfigDocument['masks']>[string];

@@ -1,4 +1,5 @@
 import { SCHEMA_FILE } from './json-schema.ts';
+import { LABEL_SCHEMA_FILE } from './label-schema.ts';
 
 export interface StarterOptions {
   /** Issuer of tokens; an example address when absent. */
@@ -85,7 +86,9 @@ ledger: { origin: ${quoted(options.origin)} }
 
 /** The label file of the first connection: all examples are comments, because a label for a missing table is a mistake. */
 export function starterLabels(connection: string): string {
-  return `# Which columns hold what: connection → relation (quoted as in SQL) → column → labels.
+  return `# yaml-language-server: $schema=../${LABEL_SCHEMA_FILE}
+#
+# Which columns hold what: connection → relation (quoted as in SQL) → column → labels; known labels: gatehouse labels taxonomy
 # $table labels the relation itself. Dots make a hierarchy: pii.contact.email is in pii.contact, which is in pii.
 # Views, partitions and child tables inherit from what they read.
 ${connection}: {}

@@ -16,8 +16,11 @@ export type {
   LoginIssuer,
   MetricsExposition,
   PolicyPort,
+  ProposalsPort,
+  ScansPort,
   SessionFilter,
   SessionIndex,
+  StandingProposal,
   TokenVerifier,
   UnmaskAnswer,
 } from './ports.ts';

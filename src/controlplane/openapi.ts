@@ -33,6 +33,8 @@ function unplugged(): ControlPlaneOptions {
     connections: never,
     ledger: { status: rejects, read: rejects },
     labels: { refresh: rejects, effective: rejects, written: rejects },
+    proposals: { list: rejects, get: rejects, decide: rejects },
+    scans: { start: rejects, progress: never },
     unmask: rejects,
     explain: rejects,
     sink,

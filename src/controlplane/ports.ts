@@ -1,11 +1,18 @@
 import type { Approvals } from '../approval/index.ts';
 import type { CredentialStore } from '../identity/index.ts';
 import type { AccessRequest, Decision } from '../model/access.ts';
+import type {
+  LabelProposal,
+  ProposalDecision,
+  ProposalFilter,
+  ProposalState,
+  ScanProgress,
+} from '../model/label-proposal.ts';
 import type { Metrics } from '../model/metrics.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
 import type { SessionDirectory } from '../model/session-directory.ts';
-import type { StatementExplanation, WrittenLabels } from './contract/index.ts';
+import type { LabelOrigin, StatementExplanation, WrittenLabels } from './contract/index.ts';
 
 /** Who stands behind an OIDC token. MUST reject whatever is not fully verified. */
 export interface TokenVerifier {
@@ -101,10 +108,11 @@ export interface LabelRelation {
   readonly relation: string;
   readonly kind: string;
   readonly labels: readonly string[];
+  readonly origins: readonly LabelOrigin[];
   readonly columns: readonly {
     readonly name: string;
     readonly labels: readonly string[];
-    readonly from?: string;
+    readonly origins: readonly LabelOrigin[];
     readonly hidden: boolean;
   }[];
 }
@@ -130,10 +138,46 @@ export interface LabelsPort {
     readonly catalogVersion: string;
     readonly takenAt: number;
     readonly relations: readonly LabelRelation[];
-    /** `schema.relation.column` of columns without a label, system schemas left out. */
+    /** `schema.relation.column` of columns that nobody labelled, system schemas left out. */
     readonly unlabelled: readonly string[];
+    /** Of those of which a label file says that they need none. */
+    readonly reviewed: readonly string[];
     readonly problems: readonly string[];
   }>;
+}
+
+/** A proposal beside what is the case now. */
+export interface StandingProposal {
+  readonly proposal: LabelProposal;
+  /** The column is there. */
+  readonly exists: boolean;
+  /** It carries the label. */
+  readonly inForce: boolean;
+}
+
+export interface ProposalsPort {
+  list(filter: ProposalFilter): Promise<readonly StandingProposal[]>;
+  get(id: string): Promise<StandingProposal | undefined>;
+  decide(
+    id: string,
+    state: Exclude<ProposalState, 'open'>,
+    decision: ProposalDecision,
+  ): Promise<StandingProposal | undefined>;
+}
+
+export interface ScansPort {
+  /**
+   * Begins to look at samples of columns that nobody labelled, recorded as a session of the principal's; `busy` while a scan of the connection
+   * runs. MUST reject when the target or the ledger does not answer.
+   */
+  start(
+    connection: string,
+    principal: Principal,
+    client: { readonly address: string; readonly port: number; readonly tls: boolean },
+    bounds: { readonly schema?: string; readonly table?: string; readonly sample: number },
+  ): Promise<ScanProgress | 'busy'>;
+  /** The last scan of the connection since this node started. */
+  progress(connection: string): ScanProgress | undefined;
 }
 
 /** What would become of a statement. MUST reject when the target's catalog cannot be read. */
@@ -220,6 +264,8 @@ export interface ControlPlaneOptions {
   readonly connections: () => readonly ConnectionInfo[];
   readonly ledger: LedgerPort;
   readonly labels: LabelsPort;
+  readonly proposals: ProposalsPort;
+  readonly scans: ScansPort;
   readonly unmask: UnmaskPort;
   readonly explain: ExplainPort;
   readonly sink: RecordSink;

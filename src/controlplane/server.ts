@@ -27,6 +27,8 @@ import type { ControlPlaneOptions } from './ports.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { explainRoutes } from './routes/explain.ts';
+import { labelScanRoutes } from './routes/label-scans.ts';
+import { labelRoutes } from './routes/labels.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { loginRoutes, resourceOf } from './routes/login.ts';
 import { operationRoutes } from './routes/operations.ts';
@@ -216,6 +218,8 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       loginRoutes,
       credentialRoutes,
       connectionRoutes,
+      labelRoutes,
+      labelScanRoutes,
       sessionRoutes,
       requestRoutes,
       explainRoutes,

@@ -3,6 +3,8 @@ export { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 export { RefusalError } from './errors.ts';
 export { type TlsMaterial, tlsMaterial } from './listener.ts';
 export { Planner } from './planner.ts';
+export { ProposalCollector } from './proposals/collector.ts';
+export { LabelScanner, type ScanRequest } from './proposals/scanner.ts';
 export { RowMeter } from './row-meter.ts';
 export type { ApprovalPort, BudgetPort, LogPort, MetricsPort, PolicyPort, Services } from './services.ts';
 export { localTime } from './session.ts';

@@ -4,6 +4,7 @@ import type { ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordQueue } from '../model/record.ts';
 import type { AccessQuestion } from '../model/statement.ts';
+import type { ProposalCollector } from './proposals/collector.ts';
 import type { RowMeter } from './row-meter.ts';
 import type { Tally } from './tally.ts';
 import type { Worlds } from './world.ts';
@@ -87,6 +88,8 @@ export interface Services {
   /** Consents to see labels unmasked; the same object as long as nothing changes. */
   readonly unmasks: (principal: string, connection: string) => UnmaskGrants;
   readonly rows: RowMeter;
+  /** Takes note of what detectors count. */
+  readonly proposals: ProposalCollector;
   readonly sink: RecordQueue;
   readonly metrics: MetricsPort;
   /** For counts on the hot path. */

@@ -24,6 +24,9 @@ export interface ClientInfo {
 
 export type SessionEnd =
   | 'client-closed'
+  /** A scan for labels: nothing is left to do, or its bounds are reached. */
+  | 'completed'
+  | 'limit'
   | 'terminated'
   | 'target-lost'
   | 'ledger-unavailable'

@@ -59,6 +59,8 @@ interface Entry {
   outdated: boolean;
   timer: NodeJS.Timeout | undefined;
   snapshot: CatalogSnapshot | undefined;
+  /** As in `world`, but for what the newest label files say beside the labels themselves. */
+  labels: Effective | undefined;
 }
 
 /** The worlds of all connections, kept fresh: on first use, on a clock, on DDL seen, on a mismatch seen in metadata, and when asked. */
@@ -68,6 +70,7 @@ export class Worlds {
   /** What the target was like when a world was last known to be true of it; by the world of the snapshot, without overlays. */
   readonly #bases = new WeakMap<World, CatalogBasis>();
   readonly #overlaid = new WeakMap<World, World>();
+  readonly #lineages = new WeakMap<CatalogSnapshot, Lineage>();
 
   constructor(options: WorldsOptions) {
     this.#options = options;
@@ -82,6 +85,21 @@ export class Worlds {
 
   peek(connection: string): World | undefined {
     return this.#entries.get(connection)?.world;
+  }
+
+  /** The labels in force, with where they come from as the newest label files say it. */
+  inventory(world: World): Effective {
+    return this.#entries.get(world.connection)?.labels ?? world.labels;
+  }
+
+  /** What the views of a world read; worked out once for a catalog, when somebody asks. */
+  lineage({ catalog }: Pick<World, 'catalog'>): Lineage {
+    let lineage = this.#lineages.get(catalog);
+    if (!lineage) {
+      lineage = viewLineage(catalog, this.#options.analyser);
+      this.#lineages.set(catalog, lineage);
+    }
+    return lineage;
   }
 
   /** Reads the catalog when there is none or it is too old. Rejects when the target cannot be read. */
@@ -226,6 +244,7 @@ export class Worlds {
         outdated: false,
         timer: undefined,
         snapshot: undefined,
+        labels: undefined,
       };
       const started = entry;
       entry.cache.on('changed', ({ current, reason }) => this.#adopt(name, started, current, reason));
@@ -250,6 +269,7 @@ export class Worlds {
     }
     this.#options.sticky.save(name, sticky);
     entry.snapshot = snapshot;
+    entry.labels = world.labels;
     if (entry.world?.version === world.version) return entry.world;
     entry.world = world;
     this.#options.onChanged(world, reason);
@@ -259,7 +279,7 @@ export class Worlds {
   #label(name: string, snapshot: CatalogSnapshot): { readonly world: World; readonly sticky: JsonValue } {
     const files = this.#options.labels().filter((file) => file.connection === name);
     // Without a label nothing can inherit one, and reading every view would be for nothing.
-    const lineage: Lineage = files.length === 0 ? new Map() : viewLineage(snapshot, this.#options.analyser);
+    const lineage: Lineage = files.length === 0 ? new Map() : this.lineage({ catalog: snapshot });
     const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
     const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
     return { world, sticky: JSON.parse(JSON.stringify(labels.sticky)) as JsonValue };

@@ -1,23 +1,31 @@
 import type { Unmasks } from '../approval/index.ts';
 import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
-import { type DataPlane, localTime, type QueryChannel, viewOf, type World, type Worlds } from '../dataplane/index.ts';
+import {
+  type DataPlane,
+  type LabelScanner,
+  localTime,
+  type QueryChannel,
+  viewOf,
+  type Worlds,
+} from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Address, ConnectionConfig } from '../model/config.ts';
-import type { Principal } from '../model/principal.ts';
+import type { SessionDirectory } from '../model/session-directory.ts';
 import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
 import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
+import { labelInventory } from './label-inventory.ts';
+import { proposalsPort } from './label-proposals.ts';
 import type { StatePaths } from './state.ts';
 import { unmaskAnswer } from './unmask-request.ts';
-
-const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
 
 export interface PortParts {
   readonly current: () => Current;
   readonly dataPlane: DataPlane;
+  readonly scanner: LabelScanner;
   readonly storage: Storage;
   readonly ledger: Ledger;
   readonly index: SessionIndex;
@@ -41,6 +49,8 @@ type Ports = Pick<
   | 'connections'
   | 'ledger'
   | 'labels'
+  | 'proposals'
+  | 'scans'
   | 'health'
   | 'policyStatus'
   | 'openMetrics'
@@ -62,7 +72,7 @@ export function controlPorts(parts: PortParts): Ports {
       })),
     policy: () => current().policy,
     sessionIndex: parts.index,
-    sessions: dataPlane,
+    sessions: bothSessions(dataPlane, parts.scanner),
     credentials: {
       put: (credential) => storage.credentials.put(credential),
       get: (id) => storage.credentials.get(id),
@@ -109,8 +119,22 @@ export function controlPorts(parts: PortParts): Ports {
       effective: async (connection, principal) => {
         const config = current().loaded.config.connections.get(connection);
         if (!config) throw new Error(`there is no connection ${connection}`);
-        return effectiveLabels(await worlds.ready(config), principal, parts);
+        const world = await worlds.ready(config);
+        const { policy, loaded } = current();
+        const consents = parts.unmasks.current(principal.id, connection);
+        const view = viewOf(world, policy, principal, loaded.config.masks, plainContext(parts), consents);
+        return labelInventory(view, worlds.inventory(world));
       },
+    },
+    proposals: proposalsPort(storage.proposals, worlds),
+    scans: {
+      start: async (name, principal, client, bounds) => {
+        const connection = current().loaded.config.connections.get(name);
+        if (!connection) throw new Error(`there is no connection ${name}`);
+        const asked = { ...client, application: 'gatehouse labels scan' };
+        return parts.scanner.start({ connection, principal, client: asked, ...bounds });
+      },
+      progress: (name) => parts.scanner.progress(name),
     },
     explain: async (connection, principal, { statement, searchPath, approved }) => {
       const config = current().loaded.config.connections.get(connection);
@@ -144,49 +168,18 @@ export function controlPorts(parts: PortParts): Ports {
   };
 }
 
+/** Sessions of clients, and scans, which are sessions too. */
+function bothSessions(clients: SessionDirectory, scans: SessionDirectory): SessionDirectory {
+  return {
+    list: () => [...clients.list(), ...scans.list()],
+    terminate: async (id, reason) => (await clients.terminate(id, reason)) || scans.terminate(id, reason),
+  };
+}
+
 /** The circumstances of a question that no statement raises. */
 function plainContext({ clock, current }: PortParts): AccessContext {
   const { hour, weekday } = localTime(clock(), current().loaded.config.timeZone);
   return { approved: false, routine: false, rows: 0, rowsSession: 0, rowsHour: 0, rowsDay: 0, hour, weekday };
-}
-
-function effectiveLabels(world: World, principal: Principal, parts: PortParts) {
-  const { policy, loaded } = parts.current();
-  const consents = parts.unmasks.current(principal.id, world.connection);
-  const view = viewOf(world, policy, principal, loaded.config.masks, plainContext(parts), consents);
-  return {
-    catalogVersion: world.version,
-    takenAt: world.catalog.takenAt,
-    problems: world.labels.problems.map(({ message }) => message),
-    unlabelled: unlabelled(world),
-    relations: [...world.labels.relations].flatMap(([oid, labels]) => {
-      const relation = world.catalog.relations.get(oid);
-      if (!relation) return [];
-      return [
-        {
-          relation: `${relation.schema}.${relation.name}`,
-          kind: relation.kind,
-          labels: labels.table,
-          columns: [...labels.columns].map(([name, columnLabels]) => ({
-            name,
-            labels: columnLabels,
-            hidden: view.hidden.get(oid)?.expressions.has(name) ?? false,
-          })),
-        },
-      ];
-    }),
-  };
-}
-
-/** Columns of the users' own relations that carry no label, neither their own nor an inherited one. */
-function unlabelled(world: World): string[] {
-  return [...world.catalog.relations.values()]
-    .filter(({ kind, schema }) => kind !== 'sequence' && kind !== 'composite-type' && !SYSTEM_SCHEMAS.has(schema))
-    .flatMap(({ oid, schema, name, columns }) => {
-      const labels = world.labels.relations.get(oid)?.columns;
-      return columns.filter((column) => !labels?.has(column.name)).map((column) => `${schema}.${name}.${column.name}`);
-    })
-    .sort();
 }
 
 function ledgerPort({ ledger, paths }: PortParts): ControlPlaneOptions['ledger'] {

@@ -5,7 +5,17 @@ import pino from 'pino';
 import { createApprovals, Unmasks } from '../approval/index.ts';
 import { formatProblem, resolveSecret, watchConfig } from '../config/index.ts';
 import { type ControlPlane, createControlPlane, MetricsRegistry } from '../controlplane/index.ts';
-import { DataPlane, RowMeter, type Services, Tally, TargetQueries, targetOptions, Worlds } from '../dataplane/index.ts';
+import {
+  DataPlane,
+  LabelScanner,
+  ProposalCollector,
+  RowMeter,
+  type Services,
+  Tally,
+  TargetQueries,
+  targetOptions,
+  Worlds,
+} from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
 import { pseudonymSettings } from '../masking/index.ts';
@@ -16,7 +26,7 @@ import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/i
 import { controlPorts } from './control-ports.ts';
 import { ConfigRefused, type Current, readCurrent } from './current.ts';
 import { initState, isNewState, statePaths } from './state.ts';
-import { lostProtection } from './weaker.ts';
+import { labelChanges, lostProtection } from './weaker.ts';
 
 export interface StartOptions {
   /** Where log lines go; standard error by default. */
@@ -37,6 +47,8 @@ export interface RunningGateway {
 /** A version that protects less and was not asked for has to stand unchanged this long: it may be a file that is still being written. */
 const SETTLE_MS = 2_000;
 const HEARTBEAT_MS = 60_000;
+/** Labels that one record of a change names; it counts all of them. */
+const MOST_LABELS_TOLD = 200;
 const CLOCKWORK_MS = 1_000;
 /** Expired session credentials are kept this long, so that a refusal can say what was wrong. */
 const PRUNE_AFTER_MS = 7 * 24 * 3600 * 1000;
@@ -146,6 +158,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
 
   const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
   const tally = new Tally(metrics);
+  const proposals = new ProposalCollector({ store: storage.proposals, worlds, clock, log });
   const services: Services = {
     config,
     policy: () => current.policy,
@@ -153,6 +166,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     approvals,
     unmasks: (principal, connection) => unmasks.current(principal, connection),
     rows: new RowMeter(storage.budgets),
+    proposals,
     sink: ledger,
     metrics,
     tally,
@@ -171,15 +185,20 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     decoyKey: derive('decoy'),
   });
 
+  const scanner = new LabelScanner(services, storage.proposals);
+
   opened.defer(() => worlds.close());
   opened.defer(() => tally.close());
+  opened.defer(() => proposals.flush());
   opened.defer(() => dataPlane.drain(0));
+  opened.defer(() => scanner.close());
   const { listeners } = config();
   const postgres = listeners.postgres && (await dataPlane.listen(listeners.postgres));
   const controlPlane: ControlPlane = createControlPlane({
     ...controlPorts({
       current: () => current,
       dataPlane,
+      scanner,
       storage,
       ledger,
       index,
@@ -263,6 +282,18 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
         clear: { from: before.policy.version, to: next.policy.version },
       });
     }
+    const { added, removed } = labelChanges(next, before);
+    if (added.length + removed.length > 0) {
+      await ledger.append({
+        kind: 'label.changed',
+        time,
+        clear: { change: 'in-force', ...change, added: added.length, removed: removed.length },
+        hidden: [
+          ledger.conceal('added', added.slice(0, MOST_LABELS_TOLD)),
+          ledger.conceal('removed', removed.slice(0, MOST_LABELS_TOLD)),
+        ],
+      });
+    }
     current = next;
     await loadSticky();
     worlds.relabel();
@@ -294,6 +325,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     clearInterval(heartbeat);
     watch?.close();
     stopped.abort();
+    await scanner.close();
     await dataPlane.drain(config().limits.drainSeconds);
     await controlPlane.close();
     await worlds.close();
@@ -301,6 +333,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     await ledger.close();
     await index.close();
     tally.close();
+    await proposals.flush();
     await storage.close();
     log.info({}, 'gatehouse has stopped');
   };

@@ -19,6 +19,12 @@ export function lostProtection(next: Current, before: Current): readonly string[
   return lost;
 }
 
+/** Labels on columns that come and go with a new version, in words. */
+export function labelChanges(next: Current, before: Current): { added: readonly string[]; removed: readonly string[] } {
+  const [now, then] = [new Set(labelsOf(next.labels)), new Set(labelsOf(before.labels))];
+  return { added: [...now].filter((label) => !then.has(label)), removed: [...then].filter((label) => !now.has(label)) };
+}
+
 function labelsOf(files: readonly LabelFile[]): string[] {
   return files.flatMap(({ connection, relations }) =>
     relations.flatMap(({ relation, tableLabels, columns }) =>

@@ -15,9 +15,11 @@ export {
 } from './detect/index.ts';
 export { MaskingError, type MaskingErrorCode } from './errors.ts';
 export { type Effective, effectiveLabels } from './labels/effective.ts';
-export { type ParsedLabels, parseLabelFile } from './labels/parse.ts';
+export { labelByName } from './labels/name-hints.ts';
+export { LABEL_SOURCES, type ParsedLabels, parseLabelFile, TABLE_KEY } from './labels/parse.ts';
 export type { LabelProblem } from './labels/problem.ts';
 export { parseSticky, type StickyLabel } from './labels/sticky.ts';
+export { TAXONOMY, Taxonomy } from './labels/taxonomy.ts';
 export { maskExpression, maskedRelation } from './mask/expression.ts';
 export { maskKindFor } from './mask/kind.ts';
 export { pseudonymSettings } from './mask/pseudonym.ts';

@@ -1,4 +1,5 @@
 import type { DetectorRules } from './detect.ts';
+import type { TaxonomyLabel } from './label.ts';
 import type { MaskRules } from './mask.ts';
 
 /** host:port, split. */
@@ -57,6 +58,8 @@ export interface GatewayConfig {
   readonly policies: string;
   readonly labels: string;
   readonly masks: MaskRules;
+  /** Labels that the organisation has beside the shipped ones. */
+  readonly taxonomy: readonly TaxonomyLabel[];
   /** Absent: no value is looked at. */
   readonly detectors?: DetectorRules;
   readonly approvals: {

@@ -1,4 +1,5 @@
 import type { CatalogRelation, Oid } from './catalog.ts';
+import type { LabelNote } from './label.ts';
 
 export type MaskKind =
   | { readonly kind: 'null' }
@@ -23,6 +24,8 @@ export interface LabelFile {
     readonly relation: string;
     readonly tableLabels: readonly string[];
     readonly columns: ReadonlyMap<string, readonly string[]>;
+    /** By column or `$table`: where each label comes from; absent when nobody needs it. */
+    readonly notes?: ReadonlyMap<string, readonly LabelNote[]>;
     readonly file: string;
     readonly line: number;
   }[];

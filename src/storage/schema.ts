@@ -34,6 +34,21 @@ export interface ControlSchema {
   };
   sealed_secrets: { name: string; sealed: Uint8Array; changed_at: number };
   row_budgets: { principal_id: string; slot: number; rows: number };
+  label_proposals: {
+    id: string;
+    connection: string;
+    schema_name: string;
+    relation: string;
+    column_name: string;
+    label: string;
+    state: string;
+    evidence: string;
+    first_seen: number;
+    last_seen: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    reason: string | null;
+  };
   sticky_labels: { connection: string; body: string; changed_at: number };
   settings: { name: string; value: Uint8Array; changed_at: Generated<number> };
 }

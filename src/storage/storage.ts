@@ -5,10 +5,12 @@ import { Kysely } from 'kysely';
 import type { ApprovalStore } from '../approval/index.ts';
 import type { CredentialStore, SealedSecretStore } from '../identity/index.ts';
 import type { BudgetStore } from '../model/budget.ts';
+import type { ProposalStore } from '../model/label-proposal.ts';
 import { SqliteApprovalStore } from './approval-store.ts';
 import { SqliteCredentialStore } from './credential-store.ts';
 import { StorageError } from './errors.ts';
 import { migrate } from './migrate.ts';
+import { SqliteProposalStore } from './proposal-store.ts';
 import { RowBudgets } from './row-budgets.ts';
 import type { ControlSchema } from './schema.ts';
 import { SqliteSealedSecretStore } from './sealed-secret-store.ts';
@@ -27,6 +29,7 @@ export interface Storage {
   readonly secrets: SealedSecretStore;
   readonly budgets: BudgetStore;
   readonly stickyLabels: StickyLabelStore;
+  readonly proposals: ProposalStore;
   readonly settings: SettingStore;
   /** Resolves when everything is on stable storage and the files are closed. */
   close(): Promise<void>;
@@ -72,6 +75,7 @@ export async function openStorage(stateFolder: string, options: StorageOptions =
       secrets: new SqliteSealedSecretStore(db, clock),
       budgets,
       stickyLabels: new SqliteStickyLabelStore(db, clock),
+      proposals: new SqliteProposalStore(db, budgetFile),
       settings: new SqliteSettingStore(db, clock),
       async close() {
         if (closed) return;

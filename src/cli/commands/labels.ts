@@ -1,9 +1,19 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { labelView, paths, refreshedLabels, writtenLabels } from '../../controlplane/contract/index.ts';
+import {
+  type LabelOrigin,
+  type LabelView,
+  labelView,
+  paths,
+  refreshedLabels,
+  writtenLabels,
+} from '../../controlplane/contract/index.ts';
 import { type Call, doing } from '../call.ts';
 import { CliError } from '../errors.ts';
-import { plural, table } from '../terminal.ts';
+import { plural, type Row, table } from '../terminal.ts';
+import { registerProposals } from './label-proposals.ts';
+import { registerScan } from './label-scan.ts';
+import { registerTaxonomy } from './label-taxonomy.ts';
 
 const SYSTEM = /^(pg_catalog|information_schema)\./;
 
@@ -11,9 +21,9 @@ export function registerLabels(program: Command): void {
   const labels = program.command('labels').description('which columns hold what kind of data');
   labels
     .command('list')
-    .description('labels in force, inherited ones included, and what is masked for you')
+    .description('labels in force, inherited ones included: where from, by whom, when, why, and what is masked for you')
     .argument('<connection>')
-    .option('--unlabelled', 'columns that carry no label instead')
+    .option('--unlabelled', 'columns that nobody labelled instead')
     .option('--all', 'also what PostgreSQL itself keeps, which is labelled by the gateway')
     .action(
       doing(async (call: Call<{ all?: boolean; unlabelled?: boolean }>, connection: string) => {
@@ -22,19 +32,8 @@ export function registerLabels(program: Command): void {
           if (call.options.unlabelled) return unlabelled.join('\n') || 'every column carries a label';
           const rows = relations
             .filter(({ relation }) => call.options.all || !SYSTEM.test(relation))
-            .flatMap((relation) => [
-              ...(relation.labels.length > 0 ? [[relation.relation, '(table)', relation.labels.join(' '), '']] : []),
-              ...relation.columns
-                .filter((column) => column.labels.length > 0)
-                .map((column) => [
-                  relation.relation,
-                  column.name,
-                  column.labels.join(' '),
-                  column.hidden ? 'masked' : 'visible',
-                ]),
-            ]);
-          const head =
-            rows.length === 0 ? 'nothing is labelled' : table(['RELATION', 'COLUMN', 'LABELS', 'FOR YOU'], rows);
+            .flatMap(inventoryRows);
+          const head = rows.length === 0 ? 'nothing is labelled' : table(INVENTORY, rows);
           return [head, ...problems.map((problem) => `note: ${problem}`)].join('\n');
         });
       }),
@@ -48,6 +47,9 @@ export function registerLabels(program: Command): void {
     )
     .addOption(new Option('--output <file>', 'a new file; standard output when absent'))
     .action(doing(importLabels));
+  registerScan(labels);
+  registerProposals(labels);
+  registerTaxonomy(labels);
   labels
     .command('refresh')
     .description('read the target’s catalog anew, at once')
@@ -65,6 +67,53 @@ export function registerLabels(program: Command): void {
     );
 }
 
+const INVENTORY = ['RELATION', 'COLUMN', 'LABEL', 'FOR YOU', 'SOURCE', 'SURE', 'WHEN', 'BY', 'WHY'];
+
+/** One row for each label of each column, and one more for each further reason. */
+function inventoryRows({ relation, labels, origins, columns }: LabelView['relations'][number]): Row[] {
+  const rows = (column: string, own: readonly string[], reasons: readonly LabelOrigin[], seen: string): Row[] =>
+    own.flatMap((label) => {
+      const found = reasons.filter((reason) => reason.label === label);
+      return (found.length === 0 ? [undefined] : found).map((reason) => [
+        relation,
+        column,
+        label,
+        seen,
+        sourceText(reason),
+        reason?.confidence === undefined ? '' : `${reason.confidence} %`,
+        reason?.at ?? '',
+        reason?.by ?? '',
+        reason?.why ?? '',
+      ]);
+    });
+  return [
+    ...rows('(table)', labels, origins, ''),
+    ...columns.flatMap((column) =>
+      rows(column.name, column.labels, column.origins, column.hidden ? 'masked' : 'visible'),
+    ),
+  ];
+}
+
+const SOURCE_TEXT: Readonly<Record<LabelOrigin['source'], string>> = {
+  person: 'file',
+  comment: 'comment, imported',
+  'security-label': 'security label, imported',
+  dbt: 'dbt, imported',
+  detected: 'detected, accepted',
+  scanned: 'scanned, accepted',
+  name: 'name, accepted',
+  inherited: 'inherited from',
+  renamed: 'renamed, was',
+  'unknown-lineage': 'view not understood',
+  'built-in': 'built in',
+};
+
+function sourceText(origin: LabelOrigin | undefined): string {
+  if (origin === undefined) return '';
+  const where = origin.from ?? (origin.file === undefined ? '' : `(${origin.file}:${origin.line})`);
+  return `${SOURCE_TEXT[origin.source]} ${where}`.trimEnd();
+}
+
 interface ImportOptions {
   readonly dbt?: string;
   readonly output?: string;
@@ -79,11 +128,8 @@ async function importLabels(call: Call<ImportOptions>, connection: string): Prom
       ? await call.api().get(writtenLabels, paths.writtenLabels(connection))
       : labelsInManifest(await manifestIn(dbt));
   const sources = dbt === undefined ? 'comments and security labels' : 'a dbt manifest';
-  const text = labelFileText(
-    connection,
-    found,
-    `Imported from ${sources} on ${new Date().toISOString().slice(0, 10)}. Review before use.`,
-  );
+  const today = new Date().toISOString().slice(0, 10);
+  const text = labelFileText(connection, found, `Imported from ${sources} on ${today}. Review before use.`, today);
   if (output !== undefined && found.length > 0) {
     await writeFile(output, text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
       throw new CliError(

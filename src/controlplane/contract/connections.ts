@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { connectionName, count, timestamp } from './common.ts';
+import { labelOrigin } from './labels.ts';
 
 export const connection = z
   .object({
@@ -25,17 +26,19 @@ export const labelView = z
         relation: z.string().describe('Quoted as in SQL'),
         kind: z.string(),
         labels: z.array(z.string()),
+        origins: z.array(labelOrigin).describe('Why the relation itself has its labels'),
         columns: z.array(
           z.object({
             name: z.string(),
             labels: z.array(z.string()),
-            from: z.string().optional().describe('Where an inherited label comes from'),
+            origins: z.array(labelOrigin).describe('Why the column has its labels; a label may have several reasons'),
             hidden: z.boolean().describe('Masked for you'),
           }),
         ),
       }),
     ),
-    unlabelled: z.array(z.string()).describe('Columns without a label: schema.relation.column'),
+    unlabelled: z.array(z.string()).describe('Columns that nobody labelled: schema.relation.column'),
+    reviewed: z.array(z.string()).describe('Columns without a label of which a label file says that they need none'),
     problems: z.array(z.string()).describe('Labels that fit nothing, and views whose lineage is unknown'),
   })
   .meta({ id: 'LabelView' });

@@ -2,6 +2,7 @@ export * from './common.ts';
 export * from './connections.ts';
 export * from './explain.ts';
 export * from './identity.ts';
+export * from './labels.ts';
 export * from './operations.ts';
 export { paths } from './paths.ts';
 export * from './requests.ts';

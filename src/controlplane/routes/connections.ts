@@ -1,7 +1,14 @@
 import type { FastifyRequest } from 'fastify';
 import type { ResourceRef } from '../../model/access.ts';
 import { callerOf } from '../access.ts';
-import { connectionList, connectionPath, labelView, refreshedLabels, writtenLabels } from '../contract/index.ts';
+import {
+  connectionList,
+  connectionPath,
+  type LabelOrigin,
+  labelView,
+  refreshedLabels,
+  writtenLabels,
+} from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import { recordChange } from '../evidence.ts';
 import type { ConnectionInfo } from '../ports.ts';
@@ -68,6 +75,13 @@ export function connectionRoutes(server: Server, room: Room): void {
       const { name } = visibleConnection(request, request.params.connection, ['connect', 'view']);
       gate.clear(request);
       const view = await reachable(name, () => labels.effective(name, callerOf(request)));
+      // Who labelled a column, and in what words, is for those who look after the labels.
+      const full = gate.may(request, 'view', resource(name)) || gate.may(request, 'manage', resource(name));
+      const shown = (origins: readonly LabelOrigin[]): LabelOrigin[] =>
+        origins.map(({ by, why, ...rest }) => ({
+          ...rest,
+          ...(full ? { ...optional('by', by), ...optional('why', why) } : {}),
+        }));
       return {
         connection: name,
         catalogVersion: view.catalogVersion,
@@ -75,14 +89,16 @@ export function connectionRoutes(server: Server, room: Room): void {
         relations: view.relations.map((relation) => ({
           ...relation,
           labels: [...relation.labels],
-          columns: relation.columns.map(({ name: column, labels: own, from, hidden }) => ({
+          origins: shown(relation.origins),
+          columns: relation.columns.map(({ name: column, labels: own, origins, hidden }) => ({
             name: column,
             labels: [...own],
-            ...optional('from', from),
+            origins: shown(origins),
             hidden,
           })),
         })),
         unlabelled: [...view.unlabelled],
+        reviewed: [...view.reviewed],
         problems: [...view.problems],
       };
     },

@@ -1,9 +1,11 @@
 import type { CatalogColumn, CatalogRelation, CatalogSnapshot, Oid } from '../../model/catalog.ts';
+import type { LabelProvenance } from '../../model/label.ts';
 import type { LabelFile, RelationLabels } from '../../model/mask.ts';
 import type { Lineage } from '../../model/statement.ts';
 import { parseIdentifier, parseRelationName } from '../sql-name.ts';
 import { echoingColumns } from './builtin.ts';
-import { flow, type LabelState, stateOf } from './flow.ts';
+import { because, flow, type LabelState, stateOf } from './flow.ts';
+import { TABLE_KEY } from './parse.ts';
 import type { LabelProblem } from './problem.ts';
 import { followRenames, type PlacedLabel, parseSticky, type StickyLabel } from './sticky.ts';
 
@@ -14,6 +16,10 @@ export interface Effective {
   of(oid: Oid): RelationLabels;
   /** Labels of the relation of exactly this name. */
   tableLabels(schema: string, table: string): readonly string[];
+  /** Why a column (the relation itself: '') has a label; empty when it has not. */
+  why(oid: Oid, column: string, label: string): readonly LabelProvenance[];
+  /** A person has named the column in a label file, maybe to say that nothing about it is sensitive. */
+  reviewed(oid: Oid, attnum: number): boolean;
   readonly problems: readonly LabelProblem[];
   /** To be stored and given back as `sticky` the next time. */
   readonly sticky: readonly StickyLabel[];
@@ -49,22 +55,29 @@ export function effectiveLabels(
   problems.push(...followed.problems);
 
   const state = new Map<Oid, LabelState>();
-  for (const { relation, attnum, labels } of [...placed, ...followed.kept])
-    seed(catalog, state, relation, attnum, labels);
+  for (const { relation, attnum, labels, notes } of placed)
+    seed(catalog, state, relation, attnum, labels, (label) =>
+      (notes ?? []).filter((note) => note.label === label).map((note) => ({ kind: 'file', ...note })),
+    );
+  for (const { relation, attnum, labels, schema, name, column } of followed.kept)
+    seed(catalog, state, relation, attnum, labels, () => [
+      { kind: 'renamed', from: [schema, name, column].filter((part) => part !== '').join('.') },
+    ]);
   const all = new Set<string>();
   for (const { table, columns } of state.values()) {
     for (const label of table) all.add(label);
     for (const labels of columns.values()) for (const label of labels) all.add(label);
   }
+  const named = new Set(placed.map(({ relation, attnum }) => `${relation}.${attnum}`));
   if (all.size > 0) {
     for (const relation of catalog.relations.values()) {
       const echoing = new Set(echoingColumns(relation));
       if (echoing.size === 0) continue;
       for (const column of relation.columns) {
-        if (echoing.has(column.name)) seed(catalog, state, relation.oid, column.attnum, [...all]);
+        if (echoing.has(column.name))
+          seed(catalog, state, relation.oid, column.attnum, [...all], () => [{ kind: 'built-in' }]);
       }
     }
-    const named = new Set(placed.map(({ relation, attnum }) => `${relation}.${attnum}`));
     flow({ catalog, lineage, state, all, named });
   }
 
@@ -82,6 +95,8 @@ export function effectiveLabels(
     relations,
     of: (oid) => relations.get(oid) ?? NONE,
     tableLabels: (schema, table) => byName.get(`${schema}\0${table}`) ?? [],
+    why: (oid, column, label) => state.get(oid)?.why.get(column)?.get(label) ?? [],
+    reviewed: (oid, attnum) => named.has(`${oid}.${attnum}`),
     problems,
     sticky: followed.next,
   };
@@ -95,6 +110,7 @@ function seed(
   oid: Oid,
   attnum: number,
   labels: readonly string[],
+  why: (label: string) => readonly LabelProvenance[],
 ): void {
   const relation = catalog.relations.get(oid);
   if (!relation) return;
@@ -102,7 +118,10 @@ function seed(
   const column = relation.columns.find((candidate) => candidate.attnum === attnum);
   const target = column ? (entry.columns.get(column.name) ?? new Set<string>()) : entry.table;
   if (column) entry.columns.set(column.name, target);
-  for (const label of labels) target.add(label);
+  for (const label of labels) {
+    target.add(label);
+    for (const reason of why(label)) because(entry, column?.name ?? '', label, reason);
+  }
 }
 
 /** Several files may label one column: their labels add up. */
@@ -111,7 +130,8 @@ function merged(placed: readonly PlacedLabel[]): PlacedLabel[] {
   for (const entry of placed) {
     const key = `${entry.relation}.${entry.attnum}`;
     const earlier = byPlace.get(key);
-    byPlace.set(key, earlier ? { ...entry, labels: [...new Set([...earlier.labels, ...entry.labels])] } : entry);
+    const notes = [...(earlier?.notes ?? []), ...(entry.notes ?? [])];
+    byPlace.set(key, earlier ? { ...entry, labels: [...new Set([...earlier.labels, ...entry.labels])], notes } : entry);
   }
   return [...byPlace.values()];
 }
@@ -133,7 +153,7 @@ function place(catalog: CatalogSnapshot, file: LabelFile, problems: LabelProblem
       continue;
     }
     // Also without labels: naming a relation says that a person has looked at it under this name.
-    placed.push({ relation: relation.oid, attnum: 0, labels: entry.tableLabels });
+    placed.push({ relation: relation.oid, attnum: 0, labels: entry.tableLabels, ...notesOf(entry, TABLE_KEY) });
     for (const [written, labels] of entry.columns) {
       const exact = relation.columns.find((column) => column.name === written);
       const found = exact ?? alike(relation, written);
@@ -146,10 +166,15 @@ function place(catalog: CatalogSnapshot, file: LabelFile, problems: LabelProblem
           `${entry.relation} has no column ${written}, so ${found.name} was taken`,
           'Write the name exactly as it is stored.',
         );
-      placed.push({ relation: relation.oid, attnum: found.attnum, labels });
+      placed.push({ relation: relation.oid, attnum: found.attnum, labels, ...notesOf(entry, written) });
     }
   }
   return placed;
+}
+
+function notesOf({ notes }: LabelFile['relations'][number], key: string): Pick<PlacedLabel, 'notes'> {
+  const found = notes?.get(key);
+  return found === undefined ? {} : { notes: found };
 }
 
 function named(catalog: CatalogSnapshot, schema: string, name: string): CatalogRelation | undefined {

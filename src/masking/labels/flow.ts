@@ -1,10 +1,13 @@
 import type { CatalogRelation, CatalogSnapshot, CatalogType, Oid } from '../../model/catalog.ts';
+import type { LabelProvenance } from '../../model/label.ts';
 import type { Lineage, ViewLineage } from '../../model/statement.ts';
 
 /** Labels of one relation while they are worked out: they only ever grow. */
 export interface LabelState {
   readonly table: Set<string>;
   readonly columns: Map<string, Set<string>>;
+  /** By column ('' for the relation itself) and label: why it is there. */
+  readonly why: Map<string, Map<string, LabelProvenance[]>>;
 }
 
 export interface Ground {
@@ -18,6 +21,8 @@ export interface Ground {
 }
 
 type Labels = ReadonlySet<string> | undefined;
+/** The relation (and column) that hands a label on; `unknown` when a view may show anything. */
+type Giver = readonly [relation: Oid, column?: string] | 'unknown';
 /** One way from a source to a target; true when the target learnt something. */
 type Step = () => boolean;
 
@@ -42,7 +47,8 @@ export function flow(ground: Ground): void {
 }
 
 /** Partitions and inheritance children, in both directions: a parent shows its children's rows. */
-function familySteps({ catalog, state }: Ground, child: CatalogRelation): Step[] {
+function familySteps(ground: Ground, child: CatalogRelation): Step[] {
+  const { catalog, state } = ground;
   const steps: Step[] = [];
   for (const oid of child.parents) {
     const parent = catalog.relations.get(oid);
@@ -52,31 +58,34 @@ function familySteps({ catalog, state }: Ground, child: CatalogRelation): Step[]
       [parent.oid, child.oid],
       [child.oid, parent.oid],
     ] as const) {
-      steps.push(() => toTable(state, to, state.get(from)?.table));
+      steps.push(() => toTable(ground, to, state.get(from)?.table, [from]));
       for (const { name } of child.columns) {
-        if (shared.has(name)) steps.push(() => toColumn(state, to, name, state.get(from)?.columns.get(name)));
+        if (!shared.has(name)) continue;
+        steps.push(() => toColumn(ground, to, name, state.get(from)?.columns.get(name), [from, name]));
       }
     }
   }
   return steps;
 }
 
-function generatedSteps({ state }: Ground, relation: CatalogRelation): Step[] {
+function generatedSteps(ground: Ground, relation: CatalogRelation): Step[] {
   const names = new Map(relation.columns.map(({ attnum, name }) => [attnum, name]));
   return relation.columns.flatMap((column) =>
     (column.generatedFrom ?? []).map((attnum) => () => {
       const source = names.get(attnum);
-      return (
-        source !== undefined && toColumn(state, relation.oid, column.name, state.get(relation.oid)?.columns.get(source))
-      );
+      if (source === undefined) return false;
+      const labels = ground.state.get(relation.oid)?.columns.get(source);
+      return toColumn(ground, relation.oid, column.name, labels, [relation.oid, source]);
     }),
   );
 }
 
-function rowTypeSteps({ catalog, state }: Ground, relation: CatalogRelation): Step[] {
+function rowTypeSteps(ground: Ground, relation: CatalogRelation): Step[] {
+  const { catalog, state } = ground;
   return relation.columns.flatMap((column) => {
     const row = rowTypeRelation(catalog, column.typeOid);
-    return row === undefined ? [] : [() => toColumn(state, relation.oid, column.name, everything(state.get(row)))];
+    if (row === undefined) return [];
+    return [() => toColumn(ground, relation.oid, column.name, everything(state.get(row)), [row])];
   });
 }
 
@@ -99,15 +108,17 @@ function viewSteps(ground: Ground, view: CatalogRelation): Step[] {
   // Views of the server and of extensions read its catalogs and counters; those of them that echo values are labelled by name.
   if (SYSTEM_SCHEMAS.has(view.schema) || view.extension !== undefined) return [];
   const steps: Step[] = [];
-  for (const oid of read.relations) steps.push(() => toTable(state, view.oid, state.get(oid)?.table));
-  if (read.unknown && !named.has(`${view.oid}.0`)) steps.push(() => toTable(state, view.oid, allTables(state)));
+  for (const oid of read.relations) steps.push(() => toTable(ground, view.oid, state.get(oid)?.table, [oid]));
+  if (read.unknown && !named.has(`${view.oid}.0`))
+    steps.push(() => toTable(ground, view.oid, allTables(state), 'unknown'));
   for (const { name, attnum } of view.columns) {
-    if (read.unknown && !named.has(`${view.oid}.${attnum}`)) steps.push(() => toColumn(state, view.oid, name, all));
+    if (read.unknown && !named.has(`${view.oid}.${attnum}`))
+      steps.push(() => toColumn(ground, view.oid, name, all, 'unknown'));
     for (const origin of originsOf(read, name)) {
       const dot = origin.indexOf('.');
       const oid = Number(origin.slice(0, dot));
       const column = origin.slice(dot + 1);
-      steps.push(() => toColumn(state, view.oid, name, state.get(oid)?.columns.get(column)));
+      steps.push(() => toColumn(ground, view.oid, name, state.get(oid)?.columns.get(column), [oid, column]));
     }
   }
   for (const oid of view.reads ?? []) steps.push(...nestedSteps(ground, view, oid));
@@ -115,19 +126,21 @@ function viewSteps(ground: Ground, view: CatalogRelation): Step[] {
 }
 
 /** Lineage looks through nested views to the tables; labels that stand on the inner view itself take the direct way. */
-function nestedSteps({ catalog, lineage, state }: Ground, outer: CatalogRelation, oid: Oid): Step[] {
+function nestedSteps(ground: Ground, outer: CatalogRelation, oid: Oid): Step[] {
+  const { catalog, lineage, state } = ground;
   const inner = catalog.relations.get(oid);
   if (!inner || (inner.kind !== 'view' && inner.kind !== 'materialized-view')) return [];
   const innerRead = lineage.get(oid) ?? UNKNOWN;
   const outerRead = lineage.get(outer.oid) ?? UNKNOWN;
-  const steps: Step[] = [() => toTable(state, outer.oid, state.get(oid)?.table)];
+  const steps: Step[] = [() => toTable(ground, outer.oid, state.get(oid)?.table, [oid])];
   for (const source of inner.columns) {
     const from = originsOf(innerRead, source.name);
     for (const target of outer.columns) {
       const to = originsOf(outerRead, target.name);
       // A column that comes from no table (a constant, a function) cannot be followed: it may stand in any column outside.
       if (from.size > 0 && ![...from].some((origin) => to.has(origin))) continue;
-      steps.push(() => toColumn(state, outer.oid, target.name, state.get(oid)?.columns.get(source.name)));
+      const given = (): Labels => state.get(oid)?.columns.get(source.name);
+      steps.push(() => toColumn(ground, outer.oid, target.name, given(), [oid, source.name]));
     }
   }
   return steps;
@@ -148,33 +161,66 @@ function allTables(state: ReadonlyMap<Oid, LabelState>): Labels {
   return labels;
 }
 
-function toTable(state: Map<Oid, LabelState>, oid: Oid, labels: Labels): boolean {
-  return labels !== undefined && labels.size > 0 && grow(stateOf(state, oid).table, labels);
+function toTable(ground: Ground, oid: Oid, labels: Labels, giver: Giver): boolean {
+  if (labels === undefined || labels.size === 0) return false;
+  const entry = stateOf(ground.state, oid);
+  return grow(ground, entry, '', entry.table, labels, giver);
 }
 
-function toColumn(state: Map<Oid, LabelState>, oid: Oid, name: string, labels: Labels): boolean {
+function toColumn(ground: Ground, oid: Oid, name: string, labels: Labels, giver: Giver): boolean {
   if (labels === undefined || labels.size === 0) return false;
-  const { columns } = stateOf(state, oid);
-  let column = columns.get(name);
+  const entry = stateOf(ground.state, oid);
+  let column = entry.columns.get(name);
   if (!column) {
     column = new Set();
-    columns.set(name, column);
+    entry.columns.set(name, column);
   }
-  return grow(column, labels);
+  return grow(ground, entry, name, column, labels, giver);
 }
 
 /** The entry of a relation, made when it has none yet. */
 export function stateOf(state: Map<Oid, LabelState>, oid: Oid): LabelState {
   let entry = state.get(oid);
   if (!entry) {
-    entry = { table: new Set(), columns: new Map() };
+    entry = { table: new Set(), columns: new Map(), why: new Map() };
     state.set(oid, entry);
   }
   return entry;
 }
 
-function grow(target: Set<string>, labels: ReadonlySet<string>): boolean {
+/** Notes why a label is on a column ('' for the relation itself). */
+export function because({ why }: LabelState, column: string, label: string, reason: LabelProvenance): void {
+  let ofColumn = why.get(column);
+  if (!ofColumn) {
+    ofColumn = new Map();
+    why.set(column, ofColumn);
+  }
+  const reasons = ofColumn.get(label);
+  if (reasons) reasons.push(reason);
+  else ofColumn.set(label, [reason]);
+}
+
+function grow(
+  { catalog }: Ground,
+  entry: LabelState,
+  column: string,
+  target: Set<string>,
+  labels: ReadonlySet<string>,
+  giver: Giver,
+): boolean {
   const before = target.size;
-  for (const label of labels) target.add(label);
+  for (const label of labels) {
+    if (target.has(label)) continue;
+    target.add(label);
+    because(entry, column, label, reasonOf(catalog, giver));
+  }
   return target.size > before;
+}
+
+function reasonOf(catalog: CatalogSnapshot, giver: Giver): LabelProvenance {
+  if (giver === 'unknown') return { kind: 'unknown-lineage' };
+  const [oid, column] = giver;
+  const relation = catalog.relations.get(oid);
+  const from = [relation?.schema, relation?.name, column].filter((part) => part !== undefined).join('.');
+  return { kind: 'inherited', from };
 }

@@ -1,4 +1,5 @@
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
+import type { LabelNote, LabelSource } from '../../model/label.ts';
 import type { LabelFile } from '../../model/mask.ts';
 import { parseRelationName, quoteIdentifier } from '../sql-name.ts';
 import type { LabelProblem } from './problem.ts';
@@ -7,6 +8,17 @@ import type { LabelProblem } from './problem.ts';
 export const TABLE_KEY = '$table';
 
 const LABEL = /^[a-z0-9-]+(\.[a-z0-9-]+)*$/;
+
+export const LABEL_SOURCES: readonly LabelSource[] = [
+  'person',
+  'comment',
+  'security-label',
+  'dbt',
+  'detected',
+  'scanned',
+  'name',
+];
+const MOMENT = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z)?$/;
 
 type LabelledRelation = LabelFile['relations'][number];
 
@@ -17,8 +29,9 @@ export interface ParsedLabels {
 }
 
 /**
- * Reads one label file: connection → relation → column or `$table` → list of labels. Every mistake is reported, with its line; what
- * could be read is given as well, but must not be used when a problem is an error.
+ * Reads one label file: connection → relation → column or `$table` → list of labels, each a name or a map that also says where the
+ * label comes from: `{ label: pii.name, source: scanned, by: …, at: …, why: …, confidence: 97 }`. Every mistake is reported, with its
+ * line; what could be read is given as well, but must not be used when a problem is an error.
  * @param file Name used in problems.
  */
 export function parseLabelFile(text: string, file: string): ParsedLabels {
@@ -99,12 +112,15 @@ class LabelReader {
       );
     }
     const columns = new Map<string, readonly string[]>();
+    const notes = new Map<string, readonly LabelNote[]>();
     let tableLabels: readonly string[] = [];
     for (const { key, offset: at, value: list } of this.#entries(
       value,
       `${written} maps column names (or ${TABLE_KEY}) to lists of labels`,
     )) {
-      const labels = this.#labels(list, at, key === TABLE_KEY ? written : `${written}.${key}`);
+      const found = this.#labels(list, at, key === TABLE_KEY ? written : `${written}.${key}`);
+      const labels = found.map(({ label }) => label);
+      notes.set(key, found);
       if (key === TABLE_KEY) tableLabels = labels;
       else columns.set(key, labels);
     }
@@ -112,12 +128,13 @@ class LabelReader {
       relation: `${quoteIdentifier(name.schema ?? 'public')}.${quoteIdentifier(name.name)}`,
       tableLabels,
       columns,
+      notes,
       file: this.#file,
       line: this.#line(offset),
     };
   }
 
-  #labels(value: unknown, at: number, what: string): readonly string[] {
+  #labels(value: unknown, at: number, what: string): readonly LabelNote[] {
     if (!isSeq(value)) {
       this.#report(
         at,
@@ -126,20 +143,79 @@ class LabelReader {
       );
       return [];
     }
-    const labels: string[] = [];
+    const notes: LabelNote[] = [];
     for (const item of value.items) {
-      const label = isScalar(item) ? item.value : undefined;
       const offset = (item as Node | null)?.range?.[0] ?? at;
-      if (typeof label !== 'string' || !LABEL.test(label)) {
-        this.#report(
-          offset,
-          `${JSON.stringify(label ?? null)} is not a label`,
-          'Labels are words of lower-case letters, digits and hyphens, joined by dots: pii.contact.email.',
-        );
-      } else if (labels.includes(label)) this.#report(offset, `${label} stands twice on ${what}`, 'Remove one.');
-      else labels.push(label);
+      const note = isMap(item) ? this.#note(item, offset) : this.#plain(item, offset);
+      if (!note) continue;
+      if (notes.some(({ label }) => label === note.label))
+        this.#report(offset, `${note.label} stands twice on ${what}`, 'Remove one.');
+      else notes.push(note);
     }
-    return labels;
+    return notes;
+  }
+
+  #plain(item: unknown, offset: number): LabelNote | undefined {
+    const label = this.#label(isScalar(item) ? item.value : undefined, offset);
+    return label === undefined ? undefined : { label, source: 'person', ...this.#place(offset) };
+  }
+
+  #label(value: unknown, offset: number): string | undefined {
+    if (typeof value === 'string' && LABEL.test(value)) return value;
+    this.#report(
+      offset,
+      `${JSON.stringify(value ?? null)} is not a label`,
+      'Labels are words of lower-case letters, digits and hyphens, joined by dots: pii.contact.email.',
+    );
+    return undefined;
+  }
+
+  /** A label with its story. A word too many or a wrong value is a mistake: who reads the file has to be able to rely on it. */
+  #note(item: YAMLMap, offset: number): LabelNote | undefined {
+    const read: { -readonly [Key in keyof LabelNote]?: LabelNote[Key] } = {};
+    let labelAt = offset;
+    let named = false;
+    for (const { key, offset: keyAt, value } of this.#entries(
+      item,
+      'a label is a name, or a map with label: its name',
+    )) {
+      const at = (value as Node | null)?.range?.[0] ?? keyAt;
+      const plain = isScalar(value) ? value.value : undefined;
+      if (key === 'label') {
+        named = true;
+        labelAt = at;
+        const label = this.#label(plain, at);
+        if (label !== undefined) read.label = label;
+      } else if (key === 'source') {
+        const source = LABEL_SOURCES.find((each) => each === plain);
+        if (source !== undefined) read.source = source;
+        else
+          this.#report(
+            at,
+            `${JSON.stringify(plain ?? null)} is no source`,
+            `Write one of ${LABEL_SOURCES.join(', ')}.`,
+          );
+      } else if (key === 'by' || key === 'why') {
+        if (typeof plain === 'string') read[key] = plain;
+        else this.#report(at, `${key} is not text`, 'Put it in quotes.');
+      } else if (key === 'at') {
+        if (typeof plain === 'string' && MOMENT.test(plain)) read.at = plain;
+        else this.#report(at, 'at is no time', 'Write a date or a time in UTC: 2026-11-27, 2026-11-27T20:15:00Z.');
+      } else if (key === 'confidence') {
+        if (typeof plain === 'number' && Number.isInteger(plain) && plain >= 0 && plain <= 100) read.confidence = plain;
+        else this.#report(at, 'confidence is no percentage', 'Write a whole number from 0 to 100.');
+      } else {
+        this.#report(keyAt, `a label has no ${key}`, 'Known are label, source, by, at, why and confidence.');
+      }
+    }
+    if (!named) this.#report(offset, 'this entry names no label', 'Write { label: pii.contact.email, … }.');
+    const { label } = read;
+    return label === undefined ? undefined : { source: 'person', ...read, label, ...this.#place(labelAt) };
+  }
+
+  #place(offset: number): Pick<LabelNote, 'file' | 'line' | 'column'> {
+    const { line, col } = this.#lines.linePos(offset);
+    return { file: this.#file, line, column: col };
   }
 
   /** The pairs of a mapping with text keys; duplicates, aliases and other shapes are reported. */

@@ -1,4 +1,5 @@
 import type { CatalogSnapshot, Oid } from '../../model/catalog.ts';
+import type { LabelNote } from '../../model/label.ts';
 import { MaskingError } from '../errors.ts';
 import type { LabelProblem } from './problem.ts';
 
@@ -48,6 +49,7 @@ export interface PlacedLabel {
   readonly relation: Oid;
   readonly attnum: number;
   readonly labels: readonly string[];
+  readonly notes?: readonly LabelNote[];
 }
 
 interface Kept {

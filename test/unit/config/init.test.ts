@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { parse } from 'yaml';
-import { configJsonSchema, initFolder, loadConfig } from '../../../src/config/index.ts';
+import { configJsonSchema, initFolder, labelJsonSchema, loadConfig } from '../../../src/config/index.ts';
 import { loadPolicySet, runPolicyTests } from '../../../src/policy/index.ts';
 import { folderWith } from './folder.ts';
 
@@ -26,6 +26,11 @@ test('a fresh folder loads, its policies pass their tests, and it says where its
   const text = await readFile(join(folder, 'gatehouse.yaml'), 'utf8');
   assert.match(text, /^# yaml-language-server: \$schema=\.\/\.gatehouse\.schema\.json\n/);
   assert.equal(await readFile(join(folder, '.gatehouse.schema.json'), 'utf8'), configJsonSchema());
+  assert.match(
+    await readFile(join(folder, 'labels/shop.yaml'), 'utf8'),
+    /^# yaml-language-server: \$schema=\.\.\/\.gatehouse\.labels\.schema\.json\n/,
+  );
+  assert.equal(await readFile(join(folder, '.gatehouse.labels.schema.json'), 'utf8'), labelJsonSchema());
   assert.ok(files.includes('.gitignore') && files.includes('labels/shop.yaml'));
   assert.match(await readFile(join(folder, '.gitignore'), 'utf8'), /^\/state\/$/m);
 });

@@ -64,16 +64,22 @@ test('the file that is written is a label file, says where each label comes from
     ['shop', 'a"b', '# no', 'comment', '@label pii.name'],
     ['shop', 'none', 'x', 'comment', 'about @label'],
   ]);
-  const text = labelFileText('shop', found, 'Imported');
+  const text = labelFileText('shop', found, 'Imported', '2026-11-27');
   assert.match(text, /^# Imported\n/);
-  assert.match(text, /email: \[ ?pii\.contact, pii\.contact\.email ?\] # comment, security label/);
   const { files, problems } = parseLabelFile(text, 'x.yaml');
+  assert.deepEqual(
+    files[0]?.relations[0]?.notes?.get('email')?.map(({ label, source, at }) => [label, source, at]),
+    [
+      ['pii.contact', 'security-label', '2026-11-27'],
+      ['pii.contact.email', 'comment', '2026-11-27'],
+    ],
+  );
   assert.deepEqual(problems, []);
   assert.deepEqual(
     files[0]?.relations.map(({ relation }) => relation),
     ['"shop"."customers"', '"shop"."Kunden Straße"', '"shop"."a""b"'],
   );
   assert.deepEqual((parse(text) as { shop: Record<string, unknown> }).shop['shop."Kunden Straße"'], {
-    'E-Mail: Adresse': ['pii.contact.email'],
+    'E-Mail: Adresse': [{ label: 'pii.contact.email', source: 'comment', at: '2026-11-27' }],
   });
 });

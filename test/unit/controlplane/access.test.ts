@@ -17,6 +17,8 @@ type Caller = keyof typeof callers;
 
 const asking = { connection: 'shop', unmask: ['pii'], seconds: 60, reason: 'because of a case' };
 
+const decided = { ids: ['lbl_known'], reason: 'seen and agreed' };
+
 /** Status for each caller, in the order above. After a change the next caller gets a fresh server. */
 const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string, statuses: string, body?: unknown])[] =
   [
@@ -29,6 +31,13 @@ const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string,
     ['GET', paths.labels('none'), '         401  401  401  404  404  404  404  404'],
     ['GET', paths.writtenLabels('shop'), '  401  401  401  403  404  404  403  200'],
     ['POST', paths.refreshLabels('shop'), ' 401  401  401  403  404  404  403  200'],
+    ['POST', paths.scanLabels('shop'), '    401  401  401  403  404  404  403  202', {}],
+    ['GET', paths.scanLabels('shop'), '     401  401  401  403  404  404  403  200'],
+    ['GET', paths.proposals(), '            401  401  401  404  404  404  200  200'],
+    ['GET', paths.proposal('lbl_known'), '  401  401  401  404  404  404  200  200'],
+    ['GET', paths.proposal('lbl_none'), '   401  401  401  404  404  404  404  404'],
+    ['POST', paths.acceptProposals(), '     401  401  401  404  404  404  403  200', decided],
+    ['POST', paths.dismissProposals(), '    401  401  401  404  404  404  403  200', decided],
     ['POST', paths.explain('shop'), '       401  401  401  503  404  404  503  503', { statement: 'SELECT 1' }],
     [
       'POST',

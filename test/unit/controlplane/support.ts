@@ -12,10 +12,12 @@ import {
   type IndexedStatement,
   MetricsRegistry,
   type SessionFilter,
+  type StandingProposal,
 } from '../../../src/controlplane/index.ts';
 import { createIdentityVerifier } from '../../../src/identity/index.ts';
 import type { ApprovalRequest } from '../../../src/model/approval.ts';
 import type { IssuerConfig } from '../../../src/model/config.ts';
+import type { ScanProgress } from '../../../src/model/label-proposal.ts';
 import type { Principal } from '../../../src/model/principal.ts';
 import type { LiveSession } from '../../../src/model/session-directory.ts';
 import { loadPolicySet } from '../../../src/policy/index.ts';
@@ -102,6 +104,35 @@ const statement: IndexedStatement = {
   labels: ['pii'],
   masked: 1,
   rows: 10,
+};
+
+const known: StandingProposal = {
+  proposal: {
+    id: 'lbl_known',
+    connection: 'shop',
+    schema: 'shop',
+    relation: 't',
+    column: 'c',
+    label: 'pii.name',
+    state: 'open',
+    evidence: [{ source: 'name', detector: 'surname', hits: 1, rows: 0 }],
+    firstSeen: 0,
+    lastSeen: 0,
+  },
+  exists: true,
+  inForce: false,
+};
+
+const scan: ScanProgress = {
+  session: 'ses_scan',
+  state: 'running',
+  startedAt: 0,
+  tables: 2,
+  scanned: 1,
+  columns: 3,
+  values: 4,
+  proposed: 0,
+  problems: [],
 };
 
 export interface Bench {
@@ -197,6 +228,18 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
       throw new Error('no catalog here');
     },
     unmask: async () => ({ answer: { effect: 'refuse', reason: 'not here' }, role: 'app', policy: 'sha256:00' }),
+    proposals: {
+      list: async ({ connection }) => (connection === 'shop' ? [known] : []),
+      get: async (id) => (id === known.proposal.id ? known : undefined),
+      decide: async () => known,
+    },
+    scans: {
+      start: async () => {
+        await sink.append({ kind: 'session.start', time: Date.now() });
+        return scan;
+      },
+      progress: () => scan,
+    },
     labels: {
       written: async () => ({ found: [], problems: [] }),
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),
@@ -204,12 +247,21 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
         catalogVersion: 'v1',
         takenAt: 0,
         unlabelled: [],
+        reviewed: [],
         relations: [
           {
             relation: 'shop.t',
             kind: 'table',
             labels: [],
-            columns: [{ name: 'email', labels: ['pii'], hidden: true }],
+            origins: [],
+            columns: [
+              {
+                name: 'email',
+                labels: ['pii'],
+                origins: [{ label: 'pii', source: 'scanned', by: 'ann', why: 'looked', confidence: 90 }],
+                hidden: true,
+              },
+            ],
           },
         ],
         problems: [],

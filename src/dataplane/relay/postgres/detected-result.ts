@@ -31,14 +31,17 @@ export function detectedColumn({ name, typeOid, format }: Field): DetectedColumn
 /** What is known of the columns of a result, before its first row. */
 export interface ResultColumns {
   readonly fields: readonly Field[];
-  readonly copy?: { readonly binary: boolean; readonly csv: boolean };
+  readonly copy?: { readonly binary: boolean; readonly csv: boolean; readonly traceable: boolean };
 }
 
 /** Columns of COPY … TO: the target names none, but the statement does when it copies a relation. */
 export function copyColumns({ planned, plan }: Run, binary: boolean): ResultColumns {
   const { statement } = planned;
   // Only a guess at what separates the columns: a wrong one counts hits for a wrong column, and masks the same bytes.
-  const copy = { binary, csv: /\bcsv\b/i.test(statement.text) };
+  const csv = /\bcsv\b/i.test(statement.text);
+  // A wrong guess must propose no label for a wrong column.
+  const traceable = !binary && !/\b(?:delimiters?|quote|escape)\b/i.test(statement.text);
+  const copy = { binary, csv, traceable };
   const site = statement.sites.find(({ form }) => form === 'copy');
   const relation = site && plan.view.world.catalog.relations.get(site.relation);
   if (!site || !relation) return { fields: [], copy };
@@ -70,12 +73,15 @@ const TEXT: DetectedColumn = { name: '', writing: 'text' };
 /** The detectors on the rows of one run. */
 export class DetectedResult {
   readonly fields: readonly Field[];
+  /** The hits can be told apart by columns for certain. */
+  readonly traceable: boolean;
   readonly #columns: ColumnDetectors;
   readonly #rows: DetectedRows | undefined;
   readonly #copy: DetectedCopy | undefined;
 
   constructor(detection: Detection, type: number, { fields, copy }: ResultColumns) {
     this.fields = fields;
+    this.traceable = type === DATA_ROW || copy?.traceable === true;
     const separator = type === DATA_ROW || copy?.binary ? undefined : copy?.csv ? 'comma' : 'tab';
     const columns = separator === undefined && type !== DATA_ROW ? [] : fields.map(detectedColumn);
     this.#columns = new ColumnDetectors(detection.set, detection.actionOf, columns, separator);

@@ -298,6 +298,7 @@ export class Judge {
     const budget = consentBudget(run);
     if (budget) services.rows.release(budget.key, run.reserved);
     run.reserved = 0;
+    if (run.detected?.traceable) services.proposals.note(this.#session.connection.name, run.detected, run.rows);
     services.tally.count('rows_total', '', run.rows);
     services.tally.count('bytes_total', 'direction=out', run.bytes);
     // Members in the order of canonical JSON, which need not be sorted then.
