@@ -1,6 +1,7 @@
 import type { Approvals } from '../approval/index.ts';
 import type { CredentialStore } from '../identity/index.ts';
 import type { AccessRequest, Decision } from '../model/access.ts';
+import type { ApprovalBinding } from '../model/approval.ts';
 import type { Metrics } from '../model/metrics.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RecordSink } from '../model/record.ts';
@@ -143,7 +144,7 @@ export type ExplainPort = (
   asked: { readonly statement: string; readonly searchPath: readonly string[]; readonly approved: boolean },
 ) => Promise<StatementExplanation>;
 
-/** What policy says to somebody who wants to see labels unmasked for a while. */
+/** What policy says to somebody who wants to see labels unmasked. */
 export type UnmaskAnswer =
   | {
       readonly effect: 'hold';
@@ -157,17 +158,29 @@ export type UnmaskAnswer =
   | { readonly effect: 'visible' }
   | { readonly effect: 'refuse'; readonly reason: string };
 
-/** What policy says to somebody who wants to see labels unmasked for a while, and what his consent would be bound to. */
+/**
+ * What policy says to somebody who wants to see labels unmasked, for a while or in one statement, and what consent to it is bound to.
+ * MUST reject when the target's catalog cannot be read.
+ */
 export type UnmaskPort = (
   connection: string,
   principal: Principal,
   labels: readonly string[],
+  statement?: {
+    readonly text: string;
+    /** Values as text. */
+    readonly parameters: readonly (string | null)[];
+    /** Schemas for bare names; those of a new session when absent. */
+    readonly searchPath?: readonly string[];
+  },
 ) => Promise<{
   readonly answer: UnmaskAnswer;
-  /** Target role. */
-  readonly role: string;
-  /** Version of the policies that answered. */
-  readonly policy: string;
+  bind(terms: {
+    readonly labels: readonly string[];
+    readonly policies: readonly string[];
+    readonly seconds: number | undefined;
+    readonly uses: number | undefined;
+  }): ApprovalBinding;
 }>;
 
 export interface LedgerPort {

@@ -112,6 +112,11 @@ export class DataPlane implements SessionDirectory {
     }
   }
 
+  /** Consent was taken back: results that are shown by it end before their next row. */
+  consentWithdrawn(request: string): void {
+    for (const { relay } of this.#running.values()) relay.consentWithdrawn(request);
+  }
+
   /** Stops accepting, lets transactions end, and ends what is left after `seconds`. */
   async drain(seconds: number): Promise<void> {
     this.#draining = true;

@@ -1,12 +1,15 @@
 export { type Query, readCatalog } from './catalog/index.ts';
+export { textParameterDigest } from './consent.ts';
 export { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 export { RefusalError } from './errors.ts';
 export { type TlsMaterial, tlsMaterial } from './listener.ts';
+export type { Plan } from './plan.ts';
 export { Planner } from './planner.ts';
 export { RowMeter } from './row-meter.ts';
 export type { ApprovalPort, BudgetPort, LogPort, MetricsPort, PolicyPort, Services } from './services.ts';
 export { localTime } from './session.ts';
+export { onlyShows, type UnmaskTerms, unmaskBinding } from './statement-unmask.ts';
 export { Tally } from './tally.ts';
 export { TargetQueries, targetOptions } from './target/index.ts';
-export { viewOf } from './view.ts';
+export { type View, viewOf } from './view.ts';
 export { type QueryChannel, type StickyLabels, type World, Worlds } from './world.ts';

@@ -86,6 +86,8 @@ export interface Services {
   readonly approvals: ApprovalPort;
   /** Consents to see labels unmasked; the same object as long as nothing changes. */
   readonly unmasks: (principal: string, connection: string) => UnmaskGrants;
+  /** Consent to this request was taken back. */
+  readonly withdrawn: (request: string) => boolean;
   readonly rows: RowMeter;
   readonly sink: RecordQueue;
   readonly metrics: MetricsPort;

@@ -1,7 +1,17 @@
 import type { Unmasks } from '../approval/index.ts';
 import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
-import { type DataPlane, localTime, type QueryChannel, viewOf, type World, type Worlds } from '../dataplane/index.ts';
+import {
+  type DataPlane,
+  localTime,
+  type QueryChannel,
+  textParameterDigest,
+  type UnmaskTerms,
+  unmaskBinding,
+  viewOf,
+  type World,
+  type Worlds,
+} from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { Address, ConnectionConfig } from '../model/config.ts';
@@ -10,8 +20,9 @@ import type { StatementAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/index.ts';
 import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
+import { sessionOf } from './plan-once.ts';
 import type { StatePaths } from './state.ts';
-import { unmaskAnswer } from './unmask-request.ts';
+import { statementUnmaskAnswer, unmaskAnswer } from './unmask-request.ts';
 
 const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
 
@@ -127,21 +138,62 @@ export function controlPorts(parts: PortParts): Ports {
         role: config.credential.username,
       });
     },
-    unmask: async (connection, principal, labels) => {
+    unmask: async (connection, principal, labels, statement) => {
       const config = current().loaded.config.connections.get(connection);
       if (!config) throw new Error(`there is no connection ${connection}`);
       const world = await worlds.ready(config);
-      const { policy } = current();
+      const { policy, loaded } = current();
+      const role = config.credential.username;
+      const question = { world, policy, principal, labels, context: plainContext(parts) };
+      if (statement === undefined) {
+        return {
+          answer: unmaskAnswer(question),
+          bind: ({ policies, seconds }) => ({
+            ...{ v: 1, requester: principal.id, resource: connection, role, stmt: '', params: '' },
+            ...{ policies, masks: policy.version, unmask: labels },
+            ...(seconds === undefined ? {} : { seconds }),
+          }),
+        };
+      }
+      const { text } = statement;
+      const searchPath = statement.searchPath
+        ? statement.searchPath.filter((schema) => world.catalog.schemas.has(schema))
+        : await searchPathOfTarget(parts, config);
+      const session = sessionOf({ searchPath, role });
       return {
-        answer: unmaskAnswer(world, policy, principal, labels, plainContext(parts)),
-        role: config.credential.username,
-        policy: policy.version,
+        answer: statementUnmaskAnswer({
+          ...question,
+          ...{ analyser: parts.analyser, masks: loaded.config.masks, text, role },
+          searchPath: session.searchPath,
+        }),
+        bind: (terms: UnmaskTerms) =>
+          unmaskBinding(
+            {
+              ...{ requester: principal.id, connection, role, text },
+              parameters: textParameterDigest(statement.parameters),
+              policyVersion: policy.version,
+              worldVersion: world.version,
+              searchPath: session.searchPath,
+            },
+            terms,
+          ),
       };
     },
     health: { ledger: () => parts.ledger.status.failed === undefined },
     openMetrics: () => current().loaded.config.metrics === 'loopback',
     policyStatus: () => ({ loadedAt: current().loadedAt }),
   };
+}
+
+/** Where a new session of the connection's role looks names up. */
+async function searchPathOfTarget({ openTarget }: PortParts, connection: ConnectionConfig): Promise<readonly string[]> {
+  const channel = await openTarget(connection);
+  try {
+    const rows = await channel.query('SELECT unnest(pg_catalog.current_schemas(true))::pg_catalog.text');
+    return rows.flatMap(([schema]) => schema ?? []);
+  } finally {
+    await channel.close();
+  }
 }
 
 /** The circumstances of a question that no statement raises. */

@@ -88,7 +88,10 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     sink: ledger,
     clock,
     settings: config().approvals,
-    changed: (request) => unmasks.note(request),
+    changed: (request) => {
+      unmasks.note(request);
+      if (request.state === 'revoked') dataPlane.consentWithdrawn(request.id);
+    },
   });
   for (let after: string | undefined; ; ) {
     const page = await approvals.list({ state: 'approved' }, { limit: 500, ...(after === undefined ? {} : { after }) });
@@ -152,6 +155,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     worlds,
     approvals,
     unmasks: (principal, connection) => unmasks.current(principal, connection),
+    withdrawn: (request) => unmasks.isWithdrawn(request),
     rows: new RowMeter(storage.budgets),
     sink: ledger,
     metrics,

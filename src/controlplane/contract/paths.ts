@@ -21,6 +21,7 @@ export const paths = {
   approve: (id: string) => `/v1/requests/${segment(id)}/approve`,
   deny: (id: string) => `/v1/requests/${segment(id)}/deny`,
   cancel: (id: string) => `/v1/requests/${segment(id)}/cancel`,
+  revoke: (id: string) => `/v1/requests/${segment(id)}/revoke`,
   policy: () => '/v1/policy',
   ledger: () => '/v1/ledger',
   /** `path` as in C2SP tlog-tiles: `checkpoint`, `tile/0/x001/067`, `tile/entries/000.p/5` … */

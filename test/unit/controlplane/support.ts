@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -196,7 +197,10 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
     explain: async () => {
       throw new Error('no catalog here');
     },
-    unmask: async () => ({ answer: { effect: 'refuse', reason: 'not here' }, role: 'app', policy: 'sha256:00' }),
+    unmask: async () => ({
+      answer: { effect: 'refuse', reason: 'not here' },
+      bind: () => assert.fail('nothing to bind'),
+    }),
     labels: {
       written: async () => ({ found: [], problems: [] }),
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),

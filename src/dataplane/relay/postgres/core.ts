@@ -51,4 +51,6 @@ export interface RelayCore {
 
 /** Sent in the place of a refused statement, so that the target's transaction state moves exactly as after any error. */
 export const REFUSED_TEXT = 'gatehouse: refused';
+/** A statement that is shown unmasked by consent is prepared under this name, bound, and forgotten at once. */
+export const UNMASKED_NAME = '__gatehouse_unmasked';
 export const REFUSED_NAME = '__gatehouse_refused';

@@ -454,6 +454,12 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.#targetMayFlow();
   };
 
+  /** Consent was taken back: what is shown by it ends before its next row. */
+  consentWithdrawn(request: string): void {
+    const running = this.replies.queue.first;
+    if (running?.runs[running.at]?.consents.includes(request)) this.replies.reconsider();
+  }
+
   grant(run: Run): number {
     return this.judge.grant(run);
   }

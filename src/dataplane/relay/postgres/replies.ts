@@ -128,6 +128,11 @@ export class Replies implements ScanSink {
     });
   }
 
+  /** Something about the running result has changed: its next row is asked for anew. */
+  reconsider(): void {
+    if (this.#run()?.limited) this.#scanner.allow(0);
+  }
+
   get stopped(): boolean {
     return this.#stopped;
   }

@@ -1,4 +1,4 @@
-import type { UnmaskGrants } from '../../../model/approval.ts';
+import type { StatementUnmaskGrant, UnmaskGrants } from '../../../model/approval.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { MaskRules } from '../../../model/mask.ts';
 import type { Refusal } from '../../../model/refusal.ts';
@@ -10,6 +10,7 @@ import { permitHousekeeping } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import type { Planner } from '../../planner.ts';
 import type { PolicyPort } from '../../services.ts';
+import { grantFor, onlyShows } from '../../statement-unmask.ts';
 import type { View } from '../../view.ts';
 import type { World } from '../../world.ts';
 import type { RelayCore } from './core.ts';
@@ -206,6 +207,31 @@ export class SessionNames {
       this.#plans.set(text, planned.plan);
     }
     return planned;
+  }
+
+  /**
+   * The same statement as consent to exactly it shows it, when there is such consent and it would show anything. Nothing is used up by
+   * asking. `plan`: as it is without.
+   */
+  unmasked(
+    plan: Plan,
+    asked: () => { readonly text: string; readonly parameters: string },
+  ): { readonly plan: Plan; readonly grant: StatementUnmaskGrant } | undefined {
+    const grants = this.#unmasks?.statements ?? [];
+    if (grants.length === 0 || plan.view.hidden.size === 0 || !onlyShows(plan)) return undefined;
+    const { session } = this.#core;
+    const grant = grantFor(session, grants, plan, asked());
+    if (grant === undefined) return undefined;
+    const planned = this.#make(plan.text, session.view(plan.view.world, grant), false);
+    if ('refusal' in planned) return undefined;
+    const shows = planned.plan.statements.some(({ consents }) => consents.includes(grant.request));
+    return shows ? { plan: planned.plan, grant } : undefined;
+  }
+
+  /** Whether a plan that consent to one statement made is what it would be now. */
+  isCurrent(plan: Plan, grant: StatementUnmaskGrant): boolean {
+    if (this.#stale || plan.contextVersion !== this.#version) return false;
+    return this.#core.session.view(this.#world(), grant).key === plan.view.key;
   }
 
   /** A plan was forwarded: what it may have changed is asked for before the next name is resolved. */
