@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { registerCatalog } from './commands/catalog.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerConfigCommands } from './commands/config.ts';
 import { registerConnect } from './commands/connect.ts';
@@ -47,6 +48,7 @@ export function buildProgram(): Command {
   registerRequests(program);
   registerPolicy(program);
   registerLabels(program);
+  registerCatalog(program);
   registerLedger(program);
   registerCredentials(program);
   registerCompletion(program);

@@ -32,7 +32,7 @@ function unplugged(): ControlPlaneOptions {
     credentials: { put: rejects, get: rejects, revoke: rejects, listFor: rejects, prune: rejects },
     connections: never,
     ledger: { status: rejects, read: rejects },
-    labels: { refresh: rejects, effective: rejects, written: rejects },
+    labels: { refresh: rejects, effective: rejects, written: rejects, catalog: rejects },
     unmask: rejects,
     explain: rejects,
     sink,

@@ -123,6 +123,8 @@ export interface LabelsPort {
     readonly relations: number;
     readonly problems: readonly string[];
   }>;
+  /** The catalog as a file. MUST reject when it cannot be read. */
+  catalog(connection: string): Promise<{ readonly version: string; readonly text: string }>;
   /** The view this principal has of a connection. */
   effective(
     connection: string,

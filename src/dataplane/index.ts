@@ -1,4 +1,4 @@
-export { type Query, readCatalog } from './catalog/index.ts';
+export { catalogText, parseCatalogText, type Query, readCatalog } from './catalog/index.ts';
 export { textParameterDigest } from './consent.ts';
 export { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 export { RefusalError } from './errors.ts';
@@ -12,4 +12,4 @@ export { onlyShows, type UnmaskTerms, unmaskBinding } from './statement-unmask.t
 export { Tally } from './tally.ts';
 export { TargetQueries, targetOptions } from './target/index.ts';
 export { type View, viewOf } from './view.ts';
-export { type QueryChannel, type StickyLabels, type World, Worlds } from './world.ts';
+export { labelled, type QueryChannel, type StickyLabels, type World, Worlds } from './world.ts';

@@ -2,6 +2,7 @@ import type { Unmasks } from '../approval/index.ts';
 import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
 import {
+  catalogText,
   type DataPlane,
   localTime,
   type QueryChannel,
@@ -116,6 +117,12 @@ export function controlPorts(parts: PortParts): Ports {
           relations: world.labels.relations.size,
           problems: world.labels.problems.map(({ message }) => message),
         };
+      },
+      catalog: async (connection) => {
+        const config = current().loaded.config.connections.get(connection);
+        if (!config) throw new Error(`there is no connection ${connection}`);
+        const { catalog } = await worlds.ready(config);
+        return { version: catalog.version, text: catalogText(catalog) };
       },
       effective: async (connection, principal) => {
         const config = current().loaded.config.connections.get(connection);

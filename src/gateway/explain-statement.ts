@@ -154,6 +154,7 @@ function columnsOf(
         ...(requests !== undefined && { requests: [...requests] }),
         policies: (answer?.policies ?? []).map(quoted),
         missing: [...(answer?.missing ?? [])],
+        overruled: (answer?.overruled ?? []).map(quoted),
       });
     }
   }
@@ -178,6 +179,7 @@ function questionOf({
   policies,
   missing,
   candidates,
+  overruled,
 }: ExplainedQuestion): Explained['questions'][number] {
   const { part, setting } = question;
   return {
@@ -187,6 +189,7 @@ function questionOf({
     policies: policies.map(quoted),
     missing: [...missing],
     candidates: candidates.map(quoted),
+    overruled: overruled.map(quoted),
   };
 }
 

@@ -10,6 +10,7 @@ export const paths = {
   labels: (connection: string) => `/v1/connections/${segment(connection)}/labels`,
   refreshLabels: (connection: string) => `/v1/connections/${segment(connection)}/labels/refresh`,
   writtenLabels: (connection: string) => `/v1/connections/${segment(connection)}/labels/written`,
+  catalog: (connection: string) => `/v1/connections/${segment(connection)}/catalog`,
   explain: (connection: string) => `/v1/connections/${segment(connection)}/explain`,
   credentials: () => '/v1/credentials',
   credential: (id: string) => `/v1/credentials/${segment(id)}`,

@@ -1,7 +1,14 @@
 import type { FastifyRequest } from 'fastify';
 import type { ResourceRef } from '../../model/access.ts';
 import { callerOf } from '../access.ts';
-import { connectionList, connectionPath, labelView, refreshedLabels, writtenLabels } from '../contract/index.ts';
+import {
+  connectionList,
+  connectionPath,
+  exportedCatalog,
+  labelView,
+  refreshedLabels,
+  writtenLabels,
+} from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import { recordChange } from '../evidence.ts';
 import type { ConnectionInfo } from '../ports.ts';
@@ -137,6 +144,25 @@ export function connectionRoutes(server: Server, room: Room): void {
         relations: done.relations,
         problems: [...done.problems],
       };
+    },
+  });
+
+  server.route({
+    method: 'GET',
+    url: '/v1/connections/:connection/catalog',
+    config: { access: { kind: 'policy', action: 'manage', resource: 'Connection' } },
+    schema: {
+      operationId: 'exportCatalog',
+      summary: 'The catalog of a connection as a file, for explanations and tests without a gateway',
+      tags: ['connections'],
+      security: secured,
+      params: connectionPath,
+      response: { 200: exportedCatalog, ...failures },
+    },
+    handler: async (request) => {
+      const { name } = visibleConnection(request, request.params.connection, ['connect', 'view', 'manage']);
+      gate.demand(request, 'manage', resource(name));
+      return { connection: name, ...(await reachable(name, () => labels.catalog(name))) };
     },
   });
 

@@ -28,6 +28,7 @@ const table: readonly (readonly [method: 'GET' | 'POST' | 'DELETE', url: string,
     ['GET', paths.labels('shop'), '         401  401  401  200  404  404  200  200'],
     ['GET', paths.labels('none'), '         401  401  401  404  404  404  404  404'],
     ['GET', paths.writtenLabels('shop'), '  401  401  401  403  404  404  403  200'],
+    ['GET', paths.catalog('shop'), '        401  401  401  403  404  404  403  200'],
     ['POST', paths.refreshLabels('shop'), ' 401  401  401  403  404  404  403  200'],
     ['POST', paths.explain('shop'), '       401  401  401  503  404  404  503  503', { statement: 'SELECT 1' }],
     [

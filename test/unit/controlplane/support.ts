@@ -203,6 +203,7 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
     }),
     labels: {
       written: async () => ({ found: [], problems: [] }),
+      catalog: async () => ({ version: 'v1', text: '{}' }),
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),
       effective: async () => ({
         catalogVersion: 'v1',
