@@ -8,6 +8,7 @@ import { registerDemo } from './commands/demo.ts';
 import { registerLabels } from './commands/labels.ts';
 import { registerLedger } from './commands/ledger.ts';
 import { registerLogin } from './commands/login.ts';
+import { registerMasks } from './commands/masks.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRequests } from './commands/requests.ts';
 import { registerServe } from './commands/serve.ts';
@@ -49,6 +50,7 @@ export function buildProgram(): Command {
   registerPolicy(program);
   registerLabels(program);
   registerCatalog(program);
+  registerMasks(program);
   registerLedger(program);
   registerCredentials(program);
   registerCompletion(program);

@@ -40,6 +40,9 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     policies: inFolder(document.policies ?? './policies'),
     labels: inFolder(document.labels ?? './labels'),
     masks: { ...buildMasks(document.masks ?? {}), copies: document.masked_copies ?? 'refuse' },
+    pseudonyms: {
+      ...(document.pseudonyms === undefined ? {} : { epochSeconds: spanSeconds(document.pseudonyms.epoch) }),
+    },
     ...(document.detectors === undefined ? {} : { detectors: buildDetectors(document.detectors, report) }),
     approvals: {
       mode: approvals.mode ?? 'wait',
@@ -118,6 +121,11 @@ function secretSource(connection: string, secret: SecretDocument, inFolder: (pat
   if ('env' in secret) return { env: secret.env };
   if ('file' in secret) return { file: inFolder(secret.file) };
   return { stored: secret.stored === true ? connection : secret.stored };
+}
+
+/** `90d`, `12h`, as the schema lets it be written. */
+function spanSeconds(span: string): number {
+  return Number(span.slice(0, -1)) * (span.endsWith('d') ? 86_400 : 3_600);
 }
 
 function buildMasks(masks: Readonly<Record<string, MaskDocument>>): MaskRules {

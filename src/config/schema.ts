@@ -299,6 +299,17 @@ export const configDocument = z
           'Whether people may store what they see masked in columns that are not hidden from them; refuse when absent. Into hidden columns it is never written',
         examples: ['refuse'],
       }),
+    pseudonyms: z
+      .strictObject({
+        epoch: z
+          .string()
+          .regex(/^[1-9][0-9]{0,3}[dh]$/)
+          .meta({ description: 'How long pseudonyms are made with one key, counted from 1970: 90d, 12h' }),
+      })
+      .optional()
+      .meta({
+        description: 'When the key of pseudonyms changes by itself; without this only by gatehouse masks rotate',
+      }),
     detectors: detectors.optional(),
     approvals: z
       .strictObject({

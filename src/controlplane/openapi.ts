@@ -35,6 +35,7 @@ function unplugged(): ControlPlaneOptions {
     labels: { refresh: rejects, effective: rejects, written: rejects, catalog: rejects },
     unmask: rejects,
     explain: rejects,
+    pseudonyms: { epoch: never, rotate: rejects },
     sink,
     metrics: new MetricsRegistry(),
     health: {},

@@ -185,6 +185,14 @@ export type UnmaskPort = (
   }): ApprovalBinding;
 }>;
 
+/** The key of pseudonyms. Nobody is told what it is. */
+export interface PseudonymPort {
+  /** Id of the epoch in force. */
+  epoch(): string;
+  /** Begins a new epoch; recorded before it counts. MUST reject when it cannot be recorded, and change nothing then. */
+  rotate(actor: Principal, reason: string): Promise<{ readonly before: string; readonly after: string }>;
+}
+
 export interface LedgerPort {
   status(): Promise<{
     readonly origin: string;
@@ -237,6 +245,7 @@ export interface ControlPlaneOptions {
   readonly labels: LabelsPort;
   readonly unmask: UnmaskPort;
   readonly explain: ExplainPort;
+  readonly pseudonyms: PseudonymPort;
   readonly sink: RecordSink;
   readonly metrics: MetricsExposition;
   /** Named checks; ready when every one answers true within two seconds. */

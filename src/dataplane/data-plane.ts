@@ -269,10 +269,7 @@ export class DataPlane implements SessionDirectory {
     const world = await this.#world(connection);
     const settings = this.#settings(arrival, session, world);
     const password = await services.targetPassword(connection);
-    const options = targetOptions(connection, password, {
-      ...Object.fromEntries(settings),
-      ...Object.fromEntries(services.pseudonymSettings()),
-    });
+    const options = targetOptions(connection, password, Object.fromEntries(settings));
     const target = await this.#connect(options);
     let relay: PostgresRelay | undefined;
     const key = this.#cancelKeys.issue(

@@ -22,6 +22,7 @@ import { createLedgerFiles, type SessionIndex, type Storage } from '../storage/i
 import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
 import { sessionOf } from './plan-once.ts';
+import type { PseudonymEpochs } from './pseudonym-epochs.ts';
 import type { StatePaths } from './state.ts';
 import { statementUnmaskAnswer, unmaskAnswer } from './unmask-request.ts';
 
@@ -37,6 +38,7 @@ export interface PortParts {
   readonly postgres: Address | undefined;
   readonly paths: StatePaths;
   readonly unmasks: Unmasks;
+  readonly epochs: PseudonymEpochs;
   readonly clock: () => number;
   readonly analyser: StatementAnalyser;
   readonly openTarget: (connection: ConnectionConfig) => Promise<QueryChannel>;
@@ -57,6 +59,7 @@ type Ports = Pick<
   | 'policyStatus'
   | 'openMetrics'
   | 'unmask'
+  | 'pseudonyms'
   | 'explain'
 >;
 
@@ -185,6 +188,10 @@ export function controlPorts(parts: PortParts): Ports {
             terms,
           ),
       };
+    },
+    pseudonyms: {
+      epoch: () => parts.epochs.current.id,
+      rotate: (actor, reason) => parts.epochs.rotate(actor, reason),
     },
     health: { ledger: () => parts.ledger.status.failed === undefined },
     openMetrics: () => current().loaded.config.metrics === 'loopback',

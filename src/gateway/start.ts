@@ -8,13 +8,13 @@ import { type ControlPlane, createControlPlane, MetricsRegistry } from '../contr
 import { DataPlane, RowMeter, type Services, Tally, TargetQueries, targetOptions, Worlds } from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
-import { pseudonymSettings } from '../masking/index.ts';
 import type { Address, ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
 import { createAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/index.ts';
 import { controlPorts } from './control-ports.ts';
 import { ConfigRefused, type Current, readCurrent } from './current.ts';
+import { PseudonymEpochs } from './pseudonym-epochs.ts';
 import { initState, isNewState, statePaths } from './state.ts';
 import { lostProtection } from './weaker.ts';
 
@@ -147,7 +147,10 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     },
   });
 
-  const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
+  const epochs = await PseudonymEpochs.open({
+    ...{ derive, kept: storage.settings, sink: ledger, clock },
+    period: () => config().pseudonyms.epochSeconds,
+  });
   const tally = new Tally(metrics);
   const services: Services = {
     config,
@@ -163,7 +166,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     log,
     clock,
     targetPassword,
-    pseudonymSettings: () => pseudonyms,
+    pseudonyms: () => epochs.current,
     requestLink: () => '',
   };
   const dataPlane = new DataPlane({
@@ -191,6 +194,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       postgres,
       paths,
       unmasks,
+      epochs,
       clock,
       analyser,
       openTarget,
@@ -207,6 +211,9 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
 
   const clockwork = setInterval(() => {
     approvals.expire(clock()).catch((error: unknown) => log.error({ error }, 'requests could not be expired'));
+    epochs
+      .tick()
+      .catch((error: unknown) => log.error({ error }, 'pseudonyms keep their key: the change could not be recorded'));
     const { size, durable, failed } = ledger.status;
     metrics.gauge('ledger_entries', size);
     metrics.gauge('ledger_entries_durable', durable);

@@ -57,6 +57,10 @@ export interface GatewayConfig {
   readonly policies: string;
   readonly labels: string;
   readonly masks: MaskRules;
+  readonly pseudonyms: {
+    /** How long one key is used; until somebody rotates when absent. */
+    readonly epochSeconds?: number;
+  };
   /** Absent: no value is looked at. */
   readonly detectors?: DetectorRules;
   readonly approvals: {

@@ -23,6 +23,8 @@ export const paths = {
   deny: (id: string) => `/v1/requests/${segment(id)}/deny`,
   cancel: (id: string) => `/v1/requests/${segment(id)}/cancel`,
   revoke: (id: string) => `/v1/requests/${segment(id)}/revoke`,
+  pseudonyms: () => '/v1/pseudonyms',
+  rotatePseudonyms: () => '/v1/pseudonyms/rotate',
   policy: () => '/v1/policy',
   ledger: () => '/v1/ledger',
   /** `path` as in C2SP tlog-tiles: `checkpoint`, `tile/0/x001/067`, `tile/entries/000.p/5` … */

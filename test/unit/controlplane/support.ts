@@ -194,6 +194,13 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
       }),
       read: async (path) => (path === 'tile/entries/000.p/5' || path === 'checkpoint' ? Buffer.from(path) : undefined),
     },
+    pseudonyms: {
+      epoch: () => '0',
+      rotate: async () => {
+        await sink.append({ kind: 'mask.rotated', time: Date.now() });
+        return { before: '0', after: '1' };
+      },
+    },
     explain: async () => {
       throw new Error('no catalog here');
     },

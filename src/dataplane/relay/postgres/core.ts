@@ -1,6 +1,7 @@
 import type { ForwardPermit } from '../../permit.ts';
 import type { Session } from '../../session.ts';
 import type { Asking, Judge } from './judge.ts';
+import type { PseudonymKey } from './pseudonym-key.ts';
 import type { Replies } from './replies.ts';
 import type { SecondLook } from './second-look.ts';
 import type { SessionNames } from './session-names.ts';
@@ -28,6 +29,7 @@ export interface RelayCore {
   readonly replies: Replies;
   readonly objects: SessionObjectTable;
   readonly names: SessionNames;
+  readonly pseudonymKey: PseudonymKey;
   readonly judge: Judge;
   readonly look: SecondLook;
   readonly asking: Asking;

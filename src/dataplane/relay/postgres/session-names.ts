@@ -23,6 +23,8 @@ const NAMELESS: ReadonlySet<string> = new Set([
   ...['begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback-to', 'prepare-transaction'],
   ...['set', 'reset', 'show', 'discard', 'deallocate', 'listen', 'unlisten', 'notify', 'empty'],
 ]);
+/** May set settings back to what they were when the session began. */
+const EMPTIES: ReadonlySet<string> = new Set(['reset', 'discard']);
 /** Plans kept per session; a session that sends more different texts starts anew. */
 const PLAN_CACHE = 2_000;
 
@@ -154,8 +156,18 @@ export class SessionNames {
   /** Plans a text; asks the target first when names may have changed. */
   plan(text: string): Planned | Promise<Planned> {
     const unsure = this.#plans.get(text)?.statements.every(isNameless) ? undefined : this.confirm();
-    if (!unsure) return this.#plan(text);
-    return unsure.then((refused) => (refused ? { refusal: refused, text } : this.#plan(text)));
+    const planned = unsure
+      ? unsure.then((refused) => (refused ? { refusal: refused, text } : this.#plan(text)))
+      : this.#plan(text);
+    return planned instanceof Promise ? planned.then((each) => this.#withoutKey(each)) : this.#withoutKey(planned);
+  }
+
+  /** Who sees everything may read every setting: so nothing of his runs beside a key that was there for his masks. */
+  #withoutKey(planned: Planned): Planned {
+    const { left } = this.#core.pseudonymKey;
+    if (left === undefined || this.view().hidden.size > 0) return planned;
+    if ('refusal' in planned || planned.plan.statements.every(isNameless)) return planned;
+    return { refusal: left, text: planned.plan.text };
   }
 
   #plan(text: string): Planned | Promise<Planned> {
@@ -238,6 +250,7 @@ export class SessionNames {
   forwarded(plan: Plan): void {
     // In a failed transaction only its end succeeds: behind it, within the same pipeline, the target can be asked again.
     if (this.#status === 'E' && plan.changesContext) this.#status = 'T';
+    if (plan.statements.some(({ statement }) => EMPTIES.has(statement.verb))) this.#core.pseudonymKey.touched();
     if (plan.changesContext || plan.changesCatalog) {
       this.#stale = true;
       this.#touched = true;
