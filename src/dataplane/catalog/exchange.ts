@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type {
   CatalogCast,
+  CatalogColumn,
   CatalogFunction,
   CatalogOperator,
   CatalogRelation,
@@ -66,6 +67,7 @@ const fn = z.strictObject({
   securityDefiner: flag,
   searchPath: z.array(name).optional(),
   source: z.string().optional(),
+  defaults: z.string().optional(),
   extension: name.optional(),
   support: z.array(oid).optional(),
 });
@@ -144,6 +146,18 @@ export function parseCatalogText(text: string): CatalogSnapshot {
     schemas: new Set(schemas),
   };
 }
+
+/** Fails to compile when a shape above does not name exactly the members of its type: a file would then lose some. */
+type Same<Shape, Type> = [keyof Shape, keyof Type] extends [keyof Type, keyof Shape] ? true : never;
+const complete: readonly [
+  Same<z.infer<typeof column>, CatalogColumn>,
+  Same<z.infer<typeof relation>, CatalogRelation>,
+  Same<z.infer<typeof fn>, CatalogFunction>,
+  Same<z.infer<typeof operator>, CatalogOperator>,
+  Same<z.infer<typeof cast>, CatalogCast>,
+  Same<z.infer<typeof type>, CatalogType>,
+] = [true, true, true, true, true, true];
+void complete;
 
 /** What was read says `undefined` where nothing stood; to our types an absent member is absent. */
 function given<T extends object>(read: { readonly [K in keyof T]: unknown }): T {
