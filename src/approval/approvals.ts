@@ -13,6 +13,7 @@ import {
   quorumMet,
   type Verdict,
   withDecision,
+  withRevocation,
 } from './rules.ts';
 import type { ApprovalEntry, ApprovalFilter, ApprovalPage, ApprovalStore } from './store.ts';
 import { Waiters } from './waiters.ts';
@@ -55,6 +56,11 @@ export interface Approvals {
   /** The requester takes his request back. @throws ApprovalError */
   cancel(id: string, requester: Principal, reason?: string): Promise<ApprovalRequest>;
   /**
+   * Takes consent back before its end: no further use, and `changed` is told, so that what runs by it can be stopped. Whether this person
+   * may is the caller's question. @throws ApprovalError `ERR_APPROVAL_NOT_IN_FORCE` when there is no consent to take back
+   */
+  revoke(id: string, by: Principal, reason: string): Promise<ApprovalRequest>;
+  /**
    * Takes one use of a consent to exactly this binding, if there is one; the use is recorded before this resolves.
    * @throws ApprovalError `ERR_APPROVAL_NOT_RECORDED`: the use is spent, and nothing may be forwarded
    */
@@ -70,7 +76,7 @@ export interface Approvals {
 
 const RETRIES = 8;
 
-/** The life of approval requests: pending → approved | denied | expired | cancelled, approved → exhausted | expired. */
+/** The life of approval requests: pending → approved | denied | expired | cancelled, approved → exhausted | expired | revoked, exhausted → revoked. */
 export function createApprovals(options: ApprovalOptions): Approvals {
   const { store, sink, clock, settings } = options;
   const newId = options.newId ?? (() => `req_${randomBytes(12).toString('hex')}`);
@@ -198,6 +204,13 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         `Consent can be asked for 1 to ${longestWindow(settings)} seconds, not for ${seconds}.`,
       );
     }
+    const { uses } = binding;
+    if (uses !== undefined && !(Number.isSafeInteger(uses) && uses >= 1 && uses <= (settings.maxUses ?? 1_000))) {
+      throw new ApprovalError(
+        'ERR_APPROVAL_BAD_CONDITIONS',
+        `Consent can be asked for 1 to ${settings.maxUses ?? 1_000} uses, not for ${uses}.`,
+      );
+    }
     const unstated = input.purpose.trim() === '' && settings.purposeRequired !== true;
     const purpose = unstated ? '' : assertReason(input.purpose, settings.reasonMinLength);
     const key = bindingKey(binding);
@@ -281,6 +294,21 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     );
   }
 
+  async function revoke(id: string, by: Principal, reason: string): Promise<ApprovalRequest> {
+    await settle(id);
+    return inTurn(id, () =>
+      change(
+        id,
+        'grant.revoked',
+        (request) => withRevocation(request, by, reason, clock(), settings),
+        (next) => ({
+          clear: { assurance: by.credential.type, ...grantClear(next) },
+          hidden: { actor: actorOf(by), reason: next.revocation?.reason ?? '' },
+        }),
+      ),
+    );
+  }
+
   async function consume(binding: ApprovalBinding): Promise<ApprovalRequest | undefined> {
     const candidates = await store.findUsable(binding.requester, binding.resource, bindingKey(binding), clock());
     for (const { request } of candidates) {
@@ -294,6 +322,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         { previous: taken.leaf, ...grantClear(taken.request) },
         { requester: taken.request.binding.requester },
       );
+      options.changed?.(taken.request);
       return taken.request;
     }
     return undefined;
@@ -360,7 +389,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     }
   }
 
-  return { open, decide, cancel, consume, wait, get, expire, list: (filter, page) => store.list(filter, page) };
+  return { open, decide, cancel, revoke, consume, wait, get, expire, list: (filter, page) => store.list(filter, page) };
 }
 
 function isDue(request: ApprovalRequest, now: number): boolean {

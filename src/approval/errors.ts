@@ -12,6 +12,8 @@ export type ApprovalErrorCode =
   /** The request has left `pending`: it was approved, denied or cancelled. */
   | 'ERR_APPROVAL_NOT_PENDING'
   | 'ERR_APPROVAL_EXPIRED'
+  /** There is no consent that could be taken back. */
+  | 'ERR_APPROVAL_NOT_IN_FORCE'
   | 'ERR_APPROVAL_REASON_TOO_SHORT'
   /** Uses, window or row limit outside their bounds. */
   | 'ERR_APPROVAL_BAD_CONDITIONS'

@@ -89,6 +89,31 @@ export function withDecision(
   return { ...next, state: 'approved', grant: grantOf(next, now, settings) };
 }
 
+/**
+ * The same request with its consent taken back. A used-up one too, as long as it could have been used: its last result may still be
+ * on its way.
+ * @throws ApprovalError `ERR_APPROVAL_NOT_IN_FORCE`, `ERR_APPROVAL_REASON_TOO_SHORT`
+ */
+export function withRevocation(
+  request: ApprovalRequest,
+  by: Principal,
+  reason: string,
+  now: number,
+  settings: ApprovalSettings,
+): ApprovalRequest {
+  const given = request.state === 'approved' || request.state === 'exhausted';
+  if (!given || request.grant === undefined || now > request.grant.notAfter) {
+    const state = given ? 'over' : request.state;
+    const next = request.state === 'pending' ? ' Deny or cancel it instead.' : '';
+    throw new ApprovalError(
+      'ERR_APPROVAL_NOT_IN_FORCE',
+      `Request ${request.id} is ${state}, so there is no consent to take back.${next}`,
+    );
+  }
+  const text = assertReason(reason, settings.reasonMinLength);
+  return { ...request, state: 'revoked', revocation: { by: by.id, byName: by.name, reason: text, at: now } };
+}
+
 /** Enough different humans, and somebody of each group that is asked for. */
 export function quorumMet(request: ApprovalRequest): boolean {
   const consents = request.decisions.filter((decision) => decision.verdict === 'approve');
@@ -155,13 +180,13 @@ function grantOf(
   settings: ApprovalSettings,
 ): NonNullable<ApprovalRequest['grant']> {
   const given = request.decisions.map((decision) => decision.conditions ?? {});
-  const asked = request.binding.seconds;
+  const { seconds: asked, uses: askedUses } = request.binding;
   const windows = given.map((one) => one.windowSeconds ?? asked ?? settings.grantSeconds);
   const windowSeconds = Math.min(...windows, asked ?? Number.POSITIVE_INFINITY);
   const rowLimits = given.flatMap((one) => (one.rowLimit === undefined ? [] : [one.rowLimit]));
   return {
     notAfter: now + windowSeconds * 1_000,
-    uses: Math.min(...given.map((one) => one.uses ?? 1)),
+    uses: Math.min(...given.map((one) => one.uses ?? askedUses ?? 1), askedUses ?? Number.POSITIVE_INFINITY),
     used: 0,
     ...(rowLimits.length === 0 ? {} : { rowLimit: Math.min(...rowLimits) }),
   };

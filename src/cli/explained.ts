@@ -61,8 +61,9 @@ function decisionText({ decision }: Statement): string {
 
 function columnsText({ columns }: Statement): string {
   if (columns.length === 0) return '';
-  const lines = columns.map(({ column, labels, masked, mask, requests, policies, missing }) => {
-    const why = [...policies.map(place), ...missing].join('; ');
+  const lines = columns.map(({ column, labels, masked, mask, requests, policies, missing, overruled }) => {
+    const over = overruled.length === 0 ? [] : [`which overrules ${overruled.map(place).join(', ')}`];
+    const why = [...policies.map(place), ...over, ...missing].join('; ');
     const state = masked ? `masked (${mask})` : requests ? `visible by request ${requests.join(', ')}` : 'visible';
     return `  ${column} [${labels.join(', ')}]: ${state}${why === '' ? '' : `, ${why}`}`;
   });
@@ -72,9 +73,10 @@ function columnsText({ columns }: Statement): string {
 function questionsText(questions: readonly Question[]): string {
   return [
     'what policy is asked',
-    ...questions.flatMap(({ words, part, effect, policies, missing, candidates }) => [
+    ...questions.flatMap(({ words, part, effect, policies, missing, candidates, overruled }) => [
       `  ${words}${part === undefined ? '' : ` (by ${part})`}: ${EFFECTS[effect]}`,
       ...policies.map((policy) => `    ${place(policy)}${policy.reason === undefined ? '' : `: ${policy.reason}`}`),
+      ...overruled.map((policy) => `    overruled: ${place(policy)}`),
       ...missing.map((line) => `    ${line}`),
       ...candidates.map((policy) => `    did not apply: ${place(policy)}`),
     ]),

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { registerCatalog } from './commands/catalog.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerConfigCommands } from './commands/config.ts';
 import { registerConnect } from './commands/connect.ts';
@@ -7,6 +8,7 @@ import { registerDemo } from './commands/demo.ts';
 import { registerLabels } from './commands/labels.ts';
 import { registerLedger } from './commands/ledger.ts';
 import { registerLogin } from './commands/login.ts';
+import { registerMasks } from './commands/masks.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRequests } from './commands/requests.ts';
 import { registerServe } from './commands/serve.ts';
@@ -47,6 +49,8 @@ export function buildProgram(): Command {
   registerRequests(program);
   registerPolicy(program);
   registerLabels(program);
+  registerCatalog(program);
+  registerMasks(program);
   registerLedger(program);
   registerCredentials(program);
   registerCompletion(program);

@@ -50,6 +50,9 @@ export function buildConfig(folder: string, document: ConfigDocument, report: Re
     labels: inFolder(document.labels ?? './labels'),
     masks: { ...buildMasks(document.masks ?? {}), copies: document.masked_copies ?? 'refuse' },
     taxonomy: buildTaxonomy(document.taxonomy ?? {}, document.detectors?.patterns ?? {}),
+    pseudonyms: {
+      ...(document.pseudonyms === undefined ? {} : { epochSeconds: spanSeconds(document.pseudonyms.epoch) }),
+    },
     ...(document.detectors === undefined ? {} : { detectors: buildDetectors(document.detectors, report) }),
     approvals: {
       mode: approvals.mode ?? 'wait',
@@ -160,6 +163,11 @@ function buildTaxonomy(
     });
   }
   return [...labels.values()];
+}
+
+/** `90d`, `12h`, as the schema lets it be written. */
+function spanSeconds(span: string): number {
+  return Number(span.slice(0, -1)) * (span.endsWith('d') ? 86_400 : 3_600);
 }
 
 function buildMasks(masks: Readonly<Record<string, MaskDocument>>): MaskRules {

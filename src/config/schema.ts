@@ -333,6 +333,17 @@ export const configDocument = z
           'Labels of your own beside the shipped ones (gatehouse labels taxonomy), by name; what is below one of them is known too',
         examples: [{ 'hr.employee-id': 'Number on the badge' }],
       }),
+    pseudonyms: z
+      .strictObject({
+        epoch: z
+          .string()
+          .regex(/^[1-9][0-9]{0,3}[dh]$/)
+          .meta({ description: 'How long pseudonyms are made with one key, counted from 1970: 90d, 12h' }),
+      })
+      .optional()
+      .meta({
+        description: 'When the key of pseudonyms changes by itself; without this only by gatehouse masks rotate',
+      }),
     detectors: detectors.optional(),
     approvals: z
       .strictObject({

@@ -1,6 +1,7 @@
 import type { Approvals } from '../approval/index.ts';
 import type { CredentialStore } from '../identity/index.ts';
 import type { AccessRequest, Decision } from '../model/access.ts';
+import type { ApprovalBinding } from '../model/approval.ts';
 import type {
   LabelProposal,
   ProposalDecision,
@@ -130,6 +131,8 @@ export interface LabelsPort {
     readonly relations: number;
     readonly problems: readonly string[];
   }>;
+  /** The catalog as a file. MUST reject when it cannot be read. */
+  catalog(connection: string): Promise<{ readonly version: string; readonly text: string }>;
   /** The view this principal has of a connection. */
   effective(
     connection: string,
@@ -187,7 +190,7 @@ export type ExplainPort = (
   asked: { readonly statement: string; readonly searchPath: readonly string[]; readonly approved: boolean },
 ) => Promise<StatementExplanation>;
 
-/** What policy says to somebody who wants to see labels unmasked for a while. */
+/** What policy says to somebody who wants to see labels unmasked. */
 export type UnmaskAnswer =
   | {
       readonly effect: 'hold';
@@ -201,18 +204,38 @@ export type UnmaskAnswer =
   | { readonly effect: 'visible' }
   | { readonly effect: 'refuse'; readonly reason: string };
 
-/** What policy says to somebody who wants to see labels unmasked for a while, and what his consent would be bound to. */
+/**
+ * What policy says to somebody who wants to see labels unmasked, for a while or in one statement, and what consent to it is bound to.
+ * MUST reject when the target's catalog cannot be read.
+ */
 export type UnmaskPort = (
   connection: string,
   principal: Principal,
   labels: readonly string[],
+  statement?: {
+    readonly text: string;
+    /** Values as text. */
+    readonly parameters: readonly (string | null)[];
+    /** Schemas for bare names; those of a new session when absent. */
+    readonly searchPath?: readonly string[];
+  },
 ) => Promise<{
   readonly answer: UnmaskAnswer;
-  /** Target role. */
-  readonly role: string;
-  /** Version of the policies that answered. */
-  readonly policy: string;
+  bind(terms: {
+    readonly labels: readonly string[];
+    readonly policies: readonly string[];
+    readonly seconds: number | undefined;
+    readonly uses: number | undefined;
+  }): ApprovalBinding;
 }>;
+
+/** The key of pseudonyms. Nobody is told what it is. */
+export interface PseudonymPort {
+  /** Id of the epoch in force. */
+  epoch(): string;
+  /** Begins a new epoch; recorded before it counts. MUST reject when it cannot be recorded, and change nothing then. */
+  rotate(actor: Principal, reason: string): Promise<{ readonly before: string; readonly after: string }>;
+}
 
 export interface LedgerPort {
   status(): Promise<{
@@ -268,6 +291,7 @@ export interface ControlPlaneOptions {
   readonly scans: ScansPort;
   readonly unmask: UnmaskPort;
   readonly explain: ExplainPort;
+  readonly pseudonyms: PseudonymPort;
   readonly sink: RecordSink;
   readonly metrics: MetricsExposition;
   /** Named checks; ready when every one answers true within two seconds. */

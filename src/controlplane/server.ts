@@ -32,6 +32,7 @@ import { labelRoutes } from './routes/labels.ts';
 import { ledgerRoutes } from './routes/ledger.ts';
 import { loginRoutes, resourceOf } from './routes/login.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { pseudonymRoutes } from './routes/pseudonyms.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 
@@ -223,6 +224,7 @@ export function buildServer(options: ControlPlaneOptions): { server: Server; rou
       sessionRoutes,
       requestRoutes,
       explainRoutes,
+      pseudonymRoutes,
       ledgerRoutes,
       operationRoutes,
     ]) {

@@ -45,6 +45,24 @@ export function parameterDigest(parameters: Buffer | undefined): string {
     : createHash('sha256').update(parameters).digest('hex');
 }
 
+/** Parameters in text format as a Bind message says them when it names no formats; nothing when there are none. */
+export function textParameters(values: readonly (Buffer | null)[]): Buffer {
+  if (values.length === 0) return Buffer.alloc(0);
+  const head = Buffer.alloc(4);
+  head.writeUInt16BE(values.length, 2);
+  const parts = values.map((value) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(value === null ? -1 : value.length);
+    return value === null ? length : Buffer.concat([length, value]);
+  });
+  return Buffer.concat([head, ...parts]);
+}
+
+/** The digest of parameters that are given as text. */
+export function textParameterDigest(values: readonly (string | null)[]): string {
+  return parameterDigest(textParameters(values.map((value) => (value === null ? null : Buffer.from(value)))));
+}
+
 /** Uses a consent that is already there. */
 export async function standingConsent(session: Session, question: ConsentQuestion): Promise<Consent | undefined> {
   const request = await session.services.approvals.consume(bindingOf(session, question));

@@ -112,6 +112,11 @@ export class DataPlane implements SessionDirectory {
     }
   }
 
+  /** Consent was taken back: results that are shown by it end before their next row. */
+  consentWithdrawn(request: string): void {
+    for (const { relay } of this.#running.values()) relay.consentWithdrawn(request);
+  }
+
   /** Stops accepting, lets transactions end, and ends what is left after `seconds`. */
   async drain(seconds: number): Promise<void> {
     this.#draining = true;
@@ -264,10 +269,7 @@ export class DataPlane implements SessionDirectory {
     const world = await this.#world(connection);
     const settings = this.#settings(arrival, session, world);
     const password = await services.targetPassword(connection);
-    const options = targetOptions(connection, password, {
-      ...Object.fromEntries(settings),
-      ...Object.fromEntries(services.pseudonymSettings()),
-    });
+    const options = targetOptions(connection, password, Object.fromEntries(settings));
     const target = await this.#connect(options);
     let relay: PostgresRelay | undefined;
     const key = this.#cancelKeys.issue(

@@ -18,6 +18,8 @@ export interface PlannedStatement extends ClearFields {
   /** `schema.table`, sorted. */
   readonly tables: readonly string[];
   readonly labels: readonly string[];
+  /** Requests by whose consent it sees labels unmasked. */
+  readonly consents: readonly string[];
   /** How many labelled columns this statement could see and sees masked. */
   readonly masked: number;
   /** Its rows count towards row thresholds: it reads a user's relation and is not EXPLAIN or SHOW. */

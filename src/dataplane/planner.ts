@@ -138,7 +138,8 @@ export class Planner {
     if (statement.readsTemporary) questions.push(temporaryQuestion(world.connection));
     questions.push(...unpermitted(world.connection, statement));
     const sorted = { labels: [...labels].sort(), tables: [...tables].sort() };
-    const fields = clearFields(statement, sorted.labels, masked, policy.version, world.version, [...consents].sort());
+    const requests = [...consents].sort();
+    const fields = clearFields(statement, sorted.labels, masked, policy.version, world.version, requests);
     return {
       statement,
       questions,
@@ -146,6 +147,7 @@ export class Planner {
       asker: policy.prepare(input.principal, questions),
       tables: sorted.tables,
       labels: sorted.labels,
+      consents: requests,
       masked,
       countsRows: statement.returnsRows && userRelations && !NOT_COUNTED.has(statement.verb),
       guard,

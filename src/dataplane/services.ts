@@ -87,6 +87,8 @@ export interface Services {
   readonly approvals: ApprovalPort;
   /** Consents to see labels unmasked; the same object as long as nothing changes. */
   readonly unmasks: (principal: string, connection: string) => UnmaskGrants;
+  /** Consent to this request was taken back. */
+  readonly withdrawn: (request: string) => boolean;
   readonly rows: RowMeter;
   /** Takes note of what detectors count. */
   readonly proposals: ProposalCollector;
@@ -98,8 +100,8 @@ export interface Services {
   readonly clock: () => number;
   /** The target's password, read when it is needed. */
   readonly targetPassword: (connection: ConnectionConfig) => Promise<string | undefined>;
-  /** Settings that carry the pseudonym key into a target session. */
-  readonly pseudonymSettings: () => readonly (readonly [string, string])[];
+  /** The epoch of pseudonyms in force, and the settings that carry its key into a target session. */
+  readonly pseudonyms: () => { readonly id: string; readonly settings: readonly (readonly [string, string])[] };
   /** Link shown to people who wait, when the console has an address. */
   readonly requestLink: (id: string) => string;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AccessContext } from '../model/access.ts';
-import type { UnmaskGrants } from '../model/approval.ts';
+import type { StatementUnmaskGrant, UnmaskGrants } from '../model/approval.ts';
 import type { ConnectionConfig } from '../model/config.ts';
 import type { DetectorRules } from '../model/detect.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -103,14 +103,18 @@ export class Session {
     return made;
   }
 
-  view(world: World): View {
+  /** `also`: what consent to one statement shows besides. */
+  view(world: World, also?: StatementUnmaskGrant): View {
+    const unmasks = this.unmasks();
     return viewOf(
       world,
       this.services.policy(),
       this.principal,
       this.services.config().masks,
       this.context(undefined, 0),
-      this.unmasks(),
+      also === undefined
+        ? unmasks
+        : { ...unmasks, key: `${unmasks.key} +${also.request}`, grants: [...unmasks.grants, also] },
     );
   }
 

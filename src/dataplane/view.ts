@@ -56,7 +56,7 @@ export function viewOf(
   principal: Principal,
   masks: MaskRules,
   context: AccessContext,
-  unmasks: UnmaskGrants = { key: '', grants: [] },
+  unmasks: UnmaskGrants = { key: '', grants: [], statements: [] },
 ): View {
   const key = `${world.version}|${policy.version}|${policy.hiddenColumnsKey(context)}|${masksKey(masks)}|${principalKey(principal)}|${unmasks.key}`;
   let cache = caches.get(world);

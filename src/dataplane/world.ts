@@ -277,13 +277,30 @@ export class Worlds {
   }
 
   #label(name: string, snapshot: CatalogSnapshot): { readonly world: World; readonly sticky: JsonValue } {
-    const files = this.#options.labels().filter((file) => file.connection === name);
-    // Without a label nothing can inherit one, and reading every view would be for nothing.
-    const lineage: Lineage = files.length === 0 ? new Map() : this.lineage({ catalog: snapshot });
-    const labels = effectiveLabels(snapshot, files, lineage, parseSticky(this.#options.sticky.load(name) ?? []));
-    const world: World = { connection: name, catalog: snapshot, labels, version: worldVersion(snapshot, labels) };
-    return { world, sticky: JSON.parse(JSON.stringify(labels.sticky)) as JsonValue };
+    const { labels: files, analyser, sticky } = this.#options;
+    const lineage = (catalog: CatalogSnapshot) => this.lineage({ catalog });
+    const world = labelled(name, snapshot, { files: files(), analyser, sticky: sticky.load(name) ?? [], lineage });
+    return { world, sticky: JSON.parse(JSON.stringify(world.labels.sticky)) as JsonValue };
   }
+}
+
+/** A catalog with the labels that files give it. `sticky`: what was labelled before, so that a rename does not lose it. */
+export function labelled(
+  connection: string,
+  catalog: CatalogSnapshot,
+  by: {
+    readonly files: readonly LabelFile[];
+    readonly analyser: StatementAnalyser;
+    readonly sticky?: JsonValue;
+    readonly lineage?: (catalog: CatalogSnapshot) => Lineage;
+  },
+): World {
+  const files = by.files.filter((file) => file.connection === connection);
+  // Without a label nothing can inherit one, and reading every view would be for nothing.
+  const read = by.lineage ?? ((snapshot: CatalogSnapshot) => viewLineage(snapshot, by.analyser));
+  const lineage: Lineage = files.length === 0 ? new Map() : read(catalog);
+  const labels = effectiveLabels(catalog, files, lineage, parseSticky(by.sticky ?? []));
+  return { connection, catalog, labels, version: worldVersion(catalog, labels) };
 }
 
 function worldVersion(snapshot: CatalogSnapshot, { relations }: Effective): string {

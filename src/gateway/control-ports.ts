@@ -2,11 +2,16 @@ import type { Unmasks } from '../approval/index.ts';
 import { labelsInCatalog, WRITTEN_LABELS_SQL } from '../config/index.ts';
 import type { ControlPlaneOptions } from '../controlplane/index.ts';
 import {
+  catalogText,
   type DataPlane,
   type LabelScanner,
   localTime,
   type QueryChannel,
+  textParameterDigest,
+  type UnmaskTerms,
+  unmaskBinding,
   viewOf,
+  type World,
   type Worlds,
 } from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -19,8 +24,10 @@ import type { Current } from './current.ts';
 import { explainStatement } from './explain-statement.ts';
 import { labelInventory } from './label-inventory.ts';
 import { proposalsPort } from './label-proposals.ts';
+import { sessionOf } from './plan-once.ts';
+import type { PseudonymEpochs } from './pseudonym-epochs.ts';
 import type { StatePaths } from './state.ts';
-import { unmaskAnswer } from './unmask-request.ts';
+import { statementUnmaskAnswer, unmaskAnswer } from './unmask-request.ts';
 
 export interface PortParts {
   readonly current: () => Current;
@@ -33,6 +40,7 @@ export interface PortParts {
   readonly postgres: Address | undefined;
   readonly paths: StatePaths;
   readonly unmasks: Unmasks;
+  readonly epochs: PseudonymEpochs;
   readonly clock: () => number;
   readonly analyser: StatementAnalyser;
   readonly openTarget: (connection: ConnectionConfig) => Promise<QueryChannel>;
@@ -55,6 +63,7 @@ type Ports = Pick<
   | 'policyStatus'
   | 'openMetrics'
   | 'unmask'
+  | 'pseudonyms'
   | 'explain'
 >;
 
@@ -116,6 +125,12 @@ export function controlPorts(parts: PortParts): Ports {
           problems: world.labels.problems.map(({ message }) => message),
         };
       },
+      catalog: async (connection) => {
+        const config = current().loaded.config.connections.get(connection);
+        if (!config) throw new Error(`there is no connection ${connection}`);
+        const { catalog } = await worlds.ready(config);
+        return { version: catalog.version, text: catalogText(catalog) };
+      },
       effective: async (connection, principal) => {
         const config = current().loaded.config.connections.get(connection);
         if (!config) throw new Error(`there is no connection ${connection}`);
@@ -151,16 +166,50 @@ export function controlPorts(parts: PortParts): Ports {
         role: config.credential.username,
       });
     },
-    unmask: async (connection, principal, labels) => {
+    unmask: async (connection, principal, labels, statement) => {
       const config = current().loaded.config.connections.get(connection);
       if (!config) throw new Error(`there is no connection ${connection}`);
       const world = await worlds.ready(config);
-      const { policy } = current();
+      const { policy, loaded } = current();
+      const role = config.credential.username;
+      const question = { world, policy, principal, labels, context: plainContext(parts) };
+      if (statement === undefined) {
+        return {
+          answer: unmaskAnswer(question),
+          bind: ({ policies, seconds }) => ({
+            ...{ v: 1, requester: principal.id, resource: connection, role, stmt: '', params: '' },
+            ...{ policies, masks: policy.version, unmask: labels },
+            ...(seconds === undefined ? {} : { seconds }),
+          }),
+        };
+      }
+      const { text } = statement;
+      const searchPath = statement.searchPath
+        ? statement.searchPath.filter((schema) => world.catalog.schemas.has(schema))
+        : await searchPathOfTarget(parts, config);
+      const session = sessionOf({ searchPath, role });
       return {
-        answer: unmaskAnswer(world, policy, principal, labels, plainContext(parts)),
-        role: config.credential.username,
-        policy: policy.version,
+        answer: statementUnmaskAnswer({
+          ...question,
+          ...{ analyser: parts.analyser, masks: loaded.config.masks, text, role },
+          searchPath: session.searchPath,
+        }),
+        bind: (terms: UnmaskTerms) =>
+          unmaskBinding(
+            {
+              ...{ requester: principal.id, connection, role, text },
+              parameters: textParameterDigest(statement.parameters),
+              policyVersion: policy.version,
+              worldVersion: world.version,
+              searchPath: session.searchPath,
+            },
+            terms,
+          ),
       };
+    },
+    pseudonyms: {
+      epoch: () => parts.epochs.current.id,
+      rotate: (actor, reason) => parts.epochs.rotate(actor, reason),
     },
     health: { ledger: () => parts.ledger.status.failed === undefined },
     openMetrics: () => current().loaded.config.metrics === 'loopback',
@@ -174,6 +223,17 @@ function bothSessions(clients: SessionDirectory, scans: SessionDirectory): Sessi
     list: () => [...clients.list(), ...scans.list()],
     terminate: async (id, reason) => (await clients.terminate(id, reason)) || scans.terminate(id, reason),
   };
+}
+
+/** Where a new session of the connection's role looks names up. */
+async function searchPathOfTarget({ openTarget }: PortParts, connection: ConnectionConfig): Promise<readonly string[]> {
+  const channel = await openTarget(connection);
+  try {
+    const rows = await channel.query('SELECT unnest(pg_catalog.current_schemas(true))::pg_catalog.text');
+    return rows.flatMap(([schema]) => schema ?? []);
+  } finally {
+    await channel.close();
+  }
 }
 
 /** The circumstances of a question that no statement raises. */

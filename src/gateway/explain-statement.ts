@@ -1,5 +1,5 @@
 import type { StatementExplanation } from '../controlplane/index.ts';
-import { Planner, viewOf, type World } from '../dataplane/index.ts';
+import { viewOf, type World } from '../dataplane/index.ts';
 import { maskKindFor } from '../masking/index.ts';
 import type { AccessContext } from '../model/access.ts';
 import type { UnmaskGrants } from '../model/approval.ts';
@@ -8,6 +8,7 @@ import type { Principal } from '../model/principal.ts';
 import type { AccessQuestion, RelationSite, SqlStatement } from '../model/statement.ts';
 import type { ExplainedQuestion, PolicySet, QuotedPolicy } from '../policy/index.ts';
 import { partOf, type StatementAnalyser } from '../statement/sql/postgres/index.ts';
+import { planOnce, sessionOf } from './plan-once.ts';
 
 export interface ExplainInput {
   readonly text: string;
@@ -27,24 +28,13 @@ type Explained = StatementExplanation['statements'][number];
 
 /** What would become of a statement, and why. Nothing runs and nothing is recorded. */
 export function explainStatement(analyser: StatementAnalyser, input: ExplainInput): StatementExplanation {
-  const { text, world, policy, principal, context } = input;
-  const session = {
-    searchPath: ['pg_catalog', ...input.searchPath.filter((schema) => schema !== 'pg_catalog')],
-    temporary: [],
-    temporaryFunctions: [],
-    currentUser: input.role,
-    standardConformingStrings: true,
-    idle: true,
-  };
-  const objects = { prepared: () => undefined, cursor: () => undefined };
+  const { text, world, policy, principal, context, searchPath, role } = input;
   const view = viewOf(world, policy, principal, input.masks, context, input.unmasks);
-  const planner = new Planner(analyser, {
-    append: () => Promise.reject(new Error('an explanation is not recorded')),
-    conceal: () => ({ encoded: '', digest: '' }),
-  });
-  const planned = planner.plan({ text, view, session, contextVersion: 1, objects, principal }, policy);
+  const planned = planOnce(analyser, { text, view, policy, principal, searchPath, role });
   const head = { connection: world.connection, policies: policy.version, world: world.version, text };
   if ('refusal' in planned) {
+    const objects = { prepared: () => undefined, cursor: () => undefined };
+    const session = sessionOf(input);
     const read = analyser.analyse(text, { catalog: world.catalog, session, connection: world.connection, objects });
     const statements = 'kind' in read ? [] : read.statements;
     const { code, message, detail, hint, position } = planned.refusal;
@@ -164,6 +154,7 @@ function columnsOf(
         ...(requests !== undefined && { requests: [...requests] }),
         policies: (answer?.policies ?? []).map(quoted),
         missing: [...(answer?.missing ?? [])],
+        overruled: (answer?.overruled ?? []).map(quoted),
       });
     }
   }
@@ -188,6 +179,7 @@ function questionOf({
   policies,
   missing,
   candidates,
+  overruled,
 }: ExplainedQuestion): Explained['questions'][number] {
   const { part, setting } = question;
   return {
@@ -197,6 +189,7 @@ function questionOf({
     policies: policies.map(quoted),
     missing: [...missing],
     candidates: candidates.map(quoted),
+    overruled: overruled.map(quoted),
   };
 }
 

@@ -18,13 +18,13 @@ import {
 } from '../dataplane/index.ts';
 import { loadMasterKey, openSecret } from '../identity/index.ts';
 import { openLedger } from '../ledger/index.ts';
-import { pseudonymSettings } from '../masking/index.ts';
 import type { Address, ConnectionConfig, GatewayConfig } from '../model/config.ts';
 import type { JsonValue } from '../model/json.ts';
 import { createAnalyser } from '../statement/sql/postgres/index.ts';
 import { createLedgerFiles, createSessionIndex, openStorage } from '../storage/index.ts';
 import { controlPorts } from './control-ports.ts';
 import { ConfigRefused, type Current, readCurrent } from './current.ts';
+import { PseudonymEpochs } from './pseudonym-epochs.ts';
 import { initState, isNewState, statePaths } from './state.ts';
 import { labelChanges, lostProtection } from './weaker.ts';
 
@@ -100,7 +100,10 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     sink: ledger,
     clock,
     settings: config().approvals,
-    changed: (request) => unmasks.note(request),
+    changed: (request) => {
+      unmasks.note(request);
+      if (request.state === 'revoked') dataPlane.consentWithdrawn(request.id);
+    },
   });
   for (let after: string | undefined; ; ) {
     const page = await approvals.list({ state: 'approved' }, { limit: 500, ...(after === undefined ? {} : { after }) });
@@ -156,7 +159,10 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     },
   });
 
-  const pseudonyms = pseudonymSettings(derive('pseudonym/1'));
+  const epochs = await PseudonymEpochs.open({
+    ...{ derive, kept: storage.settings, sink: ledger, clock },
+    period: () => config().pseudonyms.epochSeconds,
+  });
   const tally = new Tally(metrics);
   const proposals = new ProposalCollector({ store: storage.proposals, worlds, clock, log });
   const services: Services = {
@@ -165,6 +171,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     worlds,
     approvals,
     unmasks: (principal, connection) => unmasks.current(principal, connection),
+    withdrawn: (request) => unmasks.isWithdrawn(request),
     rows: new RowMeter(storage.budgets),
     proposals,
     sink: ledger,
@@ -173,7 +180,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
     log,
     clock,
     targetPassword,
-    pseudonymSettings: () => pseudonyms,
+    pseudonyms: () => epochs.current,
     requestLink: () => '',
   };
   const dataPlane = new DataPlane({
@@ -206,6 +213,7 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
       postgres,
       paths,
       unmasks,
+      epochs,
       clock,
       analyser,
       openTarget,
@@ -222,6 +230,9 @@ export async function startGateway(folder: string, options: StartOptions = {}): 
 
   const clockwork = setInterval(() => {
     approvals.expire(clock()).catch((error: unknown) => log.error({ error }, 'requests could not be expired'));
+    epochs
+      .tick()
+      .catch((error: unknown) => log.error({ error }, 'pseudonyms keep their key: the change could not be recorded'));
     const { size, durable, failed } = ledger.status;
     metrics.gauge('ledger_entries', size);
     metrics.gauge('ledger_entries_durable', durable);

@@ -1,7 +1,8 @@
 import type { JsonObject } from './json.ts';
 import type { PrincipalKind } from './principal.ts';
 
-export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'exhausted';
+/** `exhausted`: all uses are taken, though the last one may still run. `revoked`: consent was taken back before its end. */
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'exhausted' | 'revoked';
 
 /** Exactly what consent is given to. Hashed as EVIDENCE §6: SHA256("gw/approval-binding/v1\n" || JCS(bind)). */
 export interface ApprovalBinding extends JsonObject {
@@ -22,10 +23,15 @@ export interface ApprovalBinding extends JsonObject {
   readonly masks: string;
   /** Effective search path: under another one the same text is another statement. */
   readonly searchPath?: readonly string[];
-  /** Consent is asked for seeing these labels unmasked, not for one statement: `stmt` is empty, `masks` the policy version alone. */
+  /**
+   * Consent is asked for seeing these labels unmasked. With an empty `stmt`: in whatever statement, for a while, and `masks` is the policy
+   * version alone. Else in exactly this statement.
+   */
   readonly unmask?: readonly string[];
   /** For how long, at most; only with `unmask`. */
   readonly seconds?: number;
+  /** How often the statement may run, at most; only with `unmask` and a statement. */
+  readonly uses?: number;
 }
 
 /** Consent to see labels unmasked that holds now. */
@@ -41,10 +47,19 @@ export interface UnmaskGrant {
   readonly notAfter: number;
 }
 
+/** Consent to see labels unmasked in one statement, as long as uses are left. */
+export interface StatementUnmaskGrant extends UnmaskGrant {
+  /** What was consented to. */
+  readonly binding: ApprovalBinding;
+}
+
 /** All grants of one principal on one connection; equal keys mean equal grants. */
 export interface UnmaskGrants {
+  /** Of `grants` alone. */
   readonly key: string;
   readonly grants: readonly UnmaskGrant[];
+  /** Oldest first. */
+  readonly statements: readonly StatementUnmaskGrant[];
 }
 
 export interface ApprovalDecision {
@@ -92,6 +107,13 @@ export interface ApprovalRequest {
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly decisions: readonly ApprovalDecision[];
+  /** Who took consent back, and why. */
+  readonly revocation?: {
+    readonly by: string;
+    readonly byName: string;
+    readonly reason: string;
+    readonly at: number;
+  };
   /** Set when approved: how long and how often consent holds, and how many rows in total may leave (absent: no cap). */
   readonly grant?: {
     readonly notAfter: number;

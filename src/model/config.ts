@@ -60,6 +60,10 @@ export interface GatewayConfig {
   readonly masks: MaskRules;
   /** Labels that the organisation has beside the shipped ones. */
   readonly taxonomy: readonly TaxonomyLabel[];
+  readonly pseudonyms: {
+    /** How long one key is used; until somebody rotates when absent. */
+    readonly epochSeconds?: number;
+  };
   /** Absent: no value is looked at. */
   readonly detectors?: DetectorRules;
   readonly approvals: {

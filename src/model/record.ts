@@ -21,6 +21,7 @@ export type AuditKind =
   | 'grant.revoked'
   | 'policy.changed'
   | 'label.changed'
+  | 'mask.rotated'
   | 'connection.changed'
   | 'config.refused'
   | 'cred.issued'

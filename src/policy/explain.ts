@@ -26,6 +26,8 @@ export interface ExplainedQuestion {
   readonly missing: readonly string[];
   /** When something is missing: permits whose scope has room for the action, but that did not apply. */
   readonly candidates: readonly QuotedPolicy[];
+  /** When forbids decided: the permits that they overruled. */
+  readonly overruled: readonly QuotedPolicy[];
 }
 
 export interface Explanation {
@@ -41,25 +43,31 @@ export interface Explainable {
   decide(request: AccessRequest): Decision;
   verdict(request: AccessRequest, question: AccessQuestion): Verdict;
   permitsFor(action: string): readonly Policy[];
+  /** Ids of the permits that apply, whatever is forbidden. */
+  permitted(request: AccessRequest, question: AccessQuestion): readonly PolicyId[];
 }
 
 export function explain(set: Explainable, request: AccessRequest): Explanation {
   return {
     version: set.version,
     decision: set.decide(request),
-    questions: request.questions.map((question) => explainQuestion(set, question, set.verdict(request, question))),
+    questions: request.questions.map((question) => explainQuestion(set, request, question)),
   };
 }
 
-function explainQuestion(set: Explainable, question: AccessQuestion, verdict: Verdict): ExplainedQuestion {
+function explainQuestion(set: Explainable, request: AccessRequest, question: AccessQuestion): ExplainedQuestion {
+  const verdict = set.verdict(request, question);
+  const quoted = (ids: readonly PolicyId[]) => ids.flatMap((id) => set.policies.get(id) ?? []).map(quote);
+  const forbidden = verdict.effect !== 'allow' && verdict.policies.length > 0;
   const missing = verdict.effect === 'refuse' ? verdict.missing : [];
   return {
     question,
     words: `${question.action} on ${resourceInWords(question.resource)}`,
     effect: verdict.effect,
-    policies: verdict.policies.flatMap((id) => set.policies.get(id) ?? []).map(quote),
+    policies: quoted(verdict.policies),
     missing,
     candidates: missing.length > 0 ? set.permitsFor(question.action).map(quote) : [],
+    overruled: forbidden ? quoted(set.permitted(request, question)) : [],
   };
 }
 
@@ -82,6 +90,10 @@ export function explanationText(explanation: Explanation): string {
   const blocks = explanation.questions.map((question) => {
     const lines = [`${question.words}: ${EFFECT_WORDS[question.effect]}`];
     for (const policy of question.policies) lines.push(...policyLines(policy));
+    if (question.overruled.length > 0) {
+      lines.push('  permits that they overrule:');
+      for (const overruled of question.overruled) lines.push(...policyLines(overruled));
+    }
     for (const missing of question.missing) lines.push(`  ${missing}`);
     if (question.candidates.length > 0) {
       lines.push('  permits for this action that did not apply:');

@@ -41,6 +41,8 @@ export class PolicySet {
   readonly #hidden = new WeakMap<readonly ColumnRef[], Recent<ReadonlySet<number>>>();
   readonly #forbidden = new Map<string, boolean>();
   #serial = 0;
+  /** The same without its forbids, once somebody asks what they overruled. */
+  #permits: PolicySet | undefined;
 
   constructor(version: string, policies: readonly Policy[]) {
     this.version = version;
@@ -155,8 +157,13 @@ export class PolicySet {
           const judge = this.#judge(key, principal, question);
           return this.#answer(judge, circumstancesOf(question, context), countersOf(context), 0);
         },
+        permitted: ({ principal, context }, question) => {
+          this.#permits ??= new PolicySet(this.version, [...this.policies.values()].filter(isPermit));
+          const answer = this.#permits.explain({ principal, context, questions: [question] }).questions[0];
+          return answer?.effect === 'allow' ? answer.policies.map(({ id }) => id) : [];
+        },
         permitsFor: (action) =>
-          [...this.policies.values()].filter((policy) => policy.effect === 'permit' && concerns(policy, action)),
+          [...this.policies.values()].filter((policy) => isPermit(policy) && concerns(policy, action)),
       },
       request,
     );
@@ -259,6 +266,10 @@ export class PolicySet {
     this.#principalKeys.set(principal, key);
     return key;
   }
+}
+
+function isPermit({ effect }: Policy): boolean {
+  return effect === 'permit';
 }
 
 function questionKey({ action, resource, unlessForbidden, part, setting }: AccessQuestion): string {

@@ -1,8 +1,17 @@
 import { isNode, LineCounter, parseDocument } from 'yaml';
-import type { Decision, PolicyId } from '../model/access.ts';
+import type { AccessContext, Decision, PolicyId } from '../model/access.ts';
+import type { Principal } from '../model/principal.ts';
 import type { PolicyFile, PolicyProblem } from './load.ts';
 import type { PolicySet } from './policy-set.ts';
-import { requestOf, type TestCase, testCaseSchema } from './test-case.ts';
+import {
+  askerOf,
+  circumstances,
+  requestOf,
+  type StatementCase,
+  statementCaseSchema,
+  type TestCase,
+  testCaseSchema,
+} from './test-case.ts';
 
 export interface PolicyTestResult {
   readonly file: string;
@@ -22,8 +31,30 @@ export interface PolicyTestRun {
   readonly untested: readonly PolicyId[];
 }
 
+/** What would become of a statement. */
+export interface StatementAnswer {
+  readonly decision: Decision;
+  /** `schema.relation.column` of the labelled columns that it can see and sees masked, sorted. */
+  readonly masked: readonly string[];
+  /** Policies that said anything about it. */
+  readonly spoke: readonly PolicyId[];
+}
+
+/** Who knows the catalogs that statements of tests are about; a text when one is not known. */
+export type StatementAnswerer = (asked: {
+  readonly principal: Principal;
+  readonly statement: string;
+  readonly connection: string;
+  readonly searchPath: readonly string[];
+  readonly context: AccessContext;
+}) => StatementAnswer | string;
+
 /** Runs the cases of `*.test.yaml` files (format: docs/policies.md) against a set. */
-export function runPolicyTests(set: PolicySet, files: readonly PolicyFile[]): PolicyTestRun {
+export function runPolicyTests(
+  set: PolicySet,
+  files: readonly PolicyFile[],
+  statements: StatementAnswerer = () => 'a statement is tested on a catalog: gatehouse policy test --catalog FILE',
+): PolicyTestRun {
   const results: PolicyTestResult[] = [];
   const problems: PolicyProblem[] = [];
   const spoken = new Set<PolicyId>();
@@ -31,9 +62,19 @@ export function runPolicyTests(set: PolicySet, files: readonly PolicyFile[]): Po
     const read = readCases(file);
     problems.push(...read.problems);
     for (const { line, testCase } of read.cases) {
-      const decision = set.decide(requestOf(testCase));
-      for (const id of decisiveIn(decision)) spoken.add(id);
-      const failures = differences(testCase, decision);
+      const failures: string[] = [];
+      if ('statement' in testCase) {
+        const answer = answerTo(testCase, statements);
+        if (typeof answer === 'string') failures.push(answer);
+        else {
+          for (const id of [...decisiveIn(answer.decision), ...answer.spoke]) spoken.add(id);
+          failures.push(...differences(testCase, answer.decision), ...otherMasks(testCase, answer.masked));
+        }
+      } else {
+        const decision = set.decide(requestOf(testCase));
+        for (const id of decisiveIn(decision)) spoken.add(id);
+        failures.push(...differences(testCase, decision));
+      }
       results.push({
         file: file.name,
         line,
@@ -48,7 +89,19 @@ export function runPolicyTests(set: PolicySet, files: readonly PolicyFile[]): Po
 
 const EFFECT_NAMES = { forward: 'allow', hold: 'hold', refuse: 'deny' } as const;
 
-function differences(testCase: TestCase, decision: Decision): string[] {
+function answerTo({ as, statement, connection, search_path, context }: StatementCase, ask: StatementAnswerer) {
+  const asked = { statement, connection, searchPath: search_path, context: circumstances(context) };
+  return ask({ principal: askerOf(as), ...asked });
+}
+
+function otherMasks({ masked }: StatementCase, found: readonly string[]): string[] {
+  if (masked === undefined) return [];
+  const expected = [...new Set(masked)].sort().join(', ');
+  const got = [...found].sort().join(', ');
+  return expected === got ? [] : [`expected masked: [${expected}], got [${got}]`];
+}
+
+function differences(testCase: TestCase | StatementCase, decision: Decision): string[] {
   const failures: string[] = [];
   const effect = EFFECT_NAMES[decision.effect];
   const why = decision.effect === 'forward' ? '' : ` (${decision.reason})`;
@@ -79,7 +132,7 @@ function decisiveIn(decision: Decision): readonly PolicyId[] {
 }
 
 interface ReadCases {
-  readonly cases: readonly { readonly line: number; readonly testCase: TestCase }[];
+  readonly cases: readonly { readonly line: number; readonly testCase: TestCase | StatementCase }[];
   readonly problems: readonly PolicyProblem[];
 }
 
@@ -109,10 +162,11 @@ function readCases(file: PolicyFile): ReadCases {
     }
     return place(0);
   };
-  const cases: { line: number; testCase: TestCase }[] = [];
+  const cases: { line: number; testCase: TestCase | StatementCase }[] = [];
   const problems: PolicyProblem[] = [];
   for (const [index, item] of written.entries()) {
-    const parsed = testCaseSchema.safeParse(item);
+    const whole = typeof item === 'object' && item !== null && 'statement' in item;
+    const parsed = whole ? statementCaseSchema.safeParse(item) : testCaseSchema.safeParse(item);
     if (parsed.success) {
       cases.push({ line: placeOf([index]).line, testCase: parsed.data });
       continue;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AccessContext, AccessRequest, ResourceRef } from '../model/access.ts';
 import type { Principal } from '../model/principal.ts';
 import { ACTIONS } from './schema.ts';
+import { supposedPrincipal } from './supposed.ts';
 
 const count = z.int().min(0);
 const names = z.array(z.string().min(1));
@@ -15,7 +16,7 @@ const askerSchema = z.strictObject({
   on_behalf_of: z.string().min(1).optional(),
 });
 
-const contextSchema = z.strictObject({
+export const contextSchema = z.strictObject({
   approved: z.boolean().default(false),
   routine: z.boolean().default(false),
   rows: count.default(0),
@@ -140,9 +141,7 @@ const questionFields = {
 export const writtenQuestionSchema = z.strictObject(questionFields);
 export type WrittenQuestion = z.infer<typeof writtenQuestionSchema>;
 
-export const testCaseSchema = z.strictObject({
-  name: z.string().min(1),
-  ...questionFields,
+const expectations = {
   expect: z.enum(['allow', 'deny', 'hold']),
   /** Rows that may leave in total before the answer changes. */
   rows: z.union([count, z.literal('unlimited')]).optional(),
@@ -150,25 +149,39 @@ export const testCaseSchema = z.strictObject({
   beyond: z.enum(['deny', 'hold']).optional(),
   /** Ids of all policies that decide. */
   policies: names.optional(),
-});
+};
+
+/** A test of one question. */
+export const testCaseSchema = z.strictObject({ name: z.string().min(1), ...questionFields, ...expectations });
 export type TestCase = z.infer<typeof testCaseSchema>;
 
-/** A request made of a written question. Longer spans count at least what the shorter ones do. */
+/** A test of a whole statement, on the catalog of a connection. */
+export const statementCaseSchema = z.strictObject({
+  name: z.string().min(1),
+  as: askerSchema,
+  statement: z.string().min(1),
+  connection,
+  search_path: names.default(['public']),
+  context: contextSchema.prefault({}),
+  ...expectations,
+  /** Exactly these labelled columns are masked: `schema.relation.column`. */
+  masked: names.optional(),
+});
+export type StatementCase = z.infer<typeof statementCaseSchema>;
+
+/** A request made of a written question. */
 export function requestOf({ as, action, on, context }: WrittenQuestion): AccessRequest {
-  const principal: Principal = {
-    id: as.id,
-    issuer: as.issuer,
-    subject: as.id,
-    name: as.id,
-    kind: as.kind,
-    groups: as.groups,
-    mfa: as.mfa,
-    ...(as.on_behalf_of !== undefined && { onBehalfOf: as.on_behalf_of }),
-    credential: { type: 'token' },
-    expiresAt: Number.MAX_SAFE_INTEGER,
-  };
+  return { principal: askerOf(as), questions: [{ action, resource: on }], context: circumstances(context) };
+}
+
+export function askerOf({ on_behalf_of: onBehalfOf, ...who }: z.infer<typeof askerSchema>): Principal {
+  return supposedPrincipal({ ...who, onBehalfOf });
+}
+
+/** Longer spans count at least what the shorter ones do. */
+export function circumstances(context: z.infer<typeof contextSchema>): AccessContext {
   const rowsHour = context.rows_hour ?? context.rows;
-  const accessContext: AccessContext = {
+  return {
     approved: context.approved,
     routine: context.routine,
     rows: context.rows,
@@ -187,5 +200,4 @@ export function requestOf({ as, action, on, context }: WrittenQuestion): AccessR
     ...(context.client !== undefined && { client: context.client }),
     ...(context.purpose !== undefined && { purpose: context.purpose }),
   };
-  return { principal, questions: [{ action, resource: on }], context: accessContext };
 }

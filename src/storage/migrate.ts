@@ -5,11 +5,13 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { StorageError } from './errors.ts';
 import * as controlState from './migrations/0001-control-state.ts';
 import * as labelProposals from './migrations/0002-label-proposals.ts';
+import * as revokedRequests from './migrations/0003-revoked-requests.ts';
 
 /** In order of their names; a published migration is never edited, only followed by another. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-control-state': controlState as Migration,
   '0002-label-proposals': labelProposals as Migration,
+  '0003-revoked-requests': revokedRequests as Migration,
 };
 
 const LOCK_PATIENCE_MS = 15_000;

@@ -1,6 +1,10 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { LoadedConfig } from '../../config/index.ts';
-import type { PolicySet } from '../../policy/index.ts';
+import type { StatementExplanation } from '../../controlplane/contract/index.ts';
+import type { Offline } from '../../gateway.ts';
+import type { PolicySet, Supposed } from '../../policy/index.ts';
 import { type Call, doing, wholeNumber } from '../call.ts';
 import { CliError } from '../errors.ts';
 import { plural } from '../terminal.ts';
@@ -20,6 +24,8 @@ interface ExplainOptions {
   readonly function?: string;
   readonly rows?: number;
   readonly approved?: boolean;
+  readonly catalog: readonly string[];
+  readonly folder: string;
 }
 
 export function registerPolicy(program: Command): void {
@@ -41,11 +47,14 @@ export function registerPolicy(program: Command): void {
     .command('test')
     .description('run the *.test.yaml files next to the policies')
     .argument('[folder]', 'the folder with gatehouse.yaml', '.')
+    .addOption(
+      many('--catalog <file...>', 'exported catalogs for tests of statements; *.json of catalogs/ in the folder, too'),
+    )
     .action(doing(test));
   policy
     .command('explain')
     .description(
-      'what would become of a statement (asked of the running gateway), or with --action what one question is answered with (offline)',
+      'what would become of a statement (asked of the running gateway, or offline with --catalog), or with --action what one question is answered with (offline)',
     )
     .argument('[statement or folder]', 'the SQL statement; with --action the folder with gatehouse.yaml', '.')
     .option('--as <id>', 'who asks; you, when absent')
@@ -62,6 +71,8 @@ export function registerPolicy(program: Command): void {
     .addOption(many('--table-label <label...>', 'labels of the column’s table'))
     .addOption(new Option('--rows <n>', 'rows that have left so far').argParser(wholeNumber('--rows')))
     .option('--approved', 'as if consent had been given')
+    .addOption(many('--catalog <file...>', 'explain the statement offline, on this exported catalog'))
+    .option('--folder <path>', 'with --catalog: the folder with gatehouse.yaml', '.')
     .action(doing(explain));
 }
 
@@ -90,10 +101,12 @@ async function policiesIn(folder: string): Promise<{ set: PolicySet; loaded: Loa
   return { set: policies.ok, loaded: result.ok };
 }
 
-async function test(call: Call<unknown>, folder: string): Promise<void> {
+async function test(call: Call<{ readonly catalog: readonly string[] }>, folder: string): Promise<void> {
   const { set, loaded } = await policiesIn(folder);
   const { runPolicyTests } = await import('../../policy/index.ts');
-  const run = runPolicyTests(set, loaded.policyTests);
+  const files = [...(await catalogsBeside(folder)), ...call.options.catalog];
+  const statements = files.length === 0 ? undefined : (await offline(set, loaded, files)).answer;
+  const run = runPolicyTests(set, loaded.policyTests, statements);
   const failed = run.results.filter(({ passed }) => !passed);
   const ok = failed.length === 0 && run.problems.length === 0;
   call.terminal.result({ ok, ...run }, () =>
@@ -111,9 +124,78 @@ async function test(call: Call<unknown>, folder: string): Promise<void> {
   if (!ok) process.exitCode = 1;
 }
 
+/** Catalogs that are kept with the configuration. */
+async function catalogsBeside(folder: string): Promise<string[]> {
+  const path = join(folder, 'catalogs');
+  const names = await readdir(path).catch(() => []);
+  return names
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => join(path, name));
+}
+
+async function offline(set: PolicySet, loaded: LoadedConfig, files: readonly string[]): Promise<Offline> {
+  const catalogs = await Promise.all(
+    files.map(async (name) => {
+      const text = await readFile(name, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        throw new CliError('ERR_CLI_FAILED', `${name} cannot be read (${error.code})`);
+      });
+      return { name, text };
+    }),
+  );
+  const { Offline } = await import('../../gateway.ts');
+  return Offline.open({ config: loaded.config, policy: set, labels: loaded.labelFiles, catalogs });
+}
+
 async function explain(call: Call<ExplainOptions>, subject: string): Promise<void> {
-  if (call.options.action === undefined) return explainStatement(call, subject);
+  if (call.options.action === undefined) {
+    return call.options.catalog.length > 0 ? explainOffline(call, subject) : explainStatement(call, subject);
+  }
   return explainQuestion(call, subject);
+}
+
+/** The same as the running gateway would say, of the folder's own policies, labels and masks. */
+async function explainOffline(call: Call<ExplainOptions>, statement: string): Promise<void> {
+  const { as, group, kind, onBehalfOf, searchPath, approved, catalog, folder, rows } = call.options;
+  if (as === undefined || statement === '.') {
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      '--catalog explains a statement for somebody',
+      'Give both: gatehouse policy explain "SELECT email FROM customers" --catalog shop.json --as alice --group analysts',
+    );
+  }
+  const { set, loaded } = await policiesIn(folder);
+  const { circumstances, contextSchema, supposedPrincipal } = await import('../../policy/index.ts');
+  const worlds = await offline(set, loaded, catalog);
+  const connection = call.options.connection ?? worlds.connections[0] ?? '';
+  const explained = worlds.explain({
+    ...{ connection, statement },
+    principal: supposedPrincipal({
+      id: as,
+      kind: kind as Supposed['kind'],
+      groups: group,
+      issuer: '',
+      mfa: false,
+      onBehalfOf,
+    }),
+    context: circumstances(contextSchema.parse({ approved: approved === true, rows: rows ?? 0 })),
+    searchPath: searchPath?.split(',').map((schema) => schema.trim()) ?? ['public'],
+  });
+  if (explained === undefined) {
+    throw new CliError(
+      'ERR_CLI_USAGE',
+      `there is no catalog of connection ${connection}, only of ${worlds.connections.join(', ')}`,
+      `Write one with: gatehouse catalog export ${connection}`,
+    );
+  }
+  await show(call, explained);
+}
+
+async function show(call: Call<unknown>, explained: StatementExplanation): Promise<void> {
+  const { statementText } = await import('../explained.ts');
+  call.terminal.result(explained, statementText);
+  const refused = explained.refusal !== undefined;
+  if (refused || explained.statements.some(({ decision }) => decision.effect !== 'forward')) process.exitCode = 1;
 }
 
 /** The running gateway knows the target's catalog, so it is the one that is asked; nothing runs there. */
@@ -130,7 +212,6 @@ async function explainStatement(call: Call<ExplainOptions>, statement: string): 
     throw new CliError('ERR_CLI_USAGE', '--group and --on-behalf-of say something about --as', 'Name --as, too.');
   }
   const { paths, statementExplanation } = await import('../../controlplane/contract/index.ts');
-  const { statementText } = await import('../explained.ts');
   const explained = await call.api().post(statementExplanation, paths.explain(connection), {
     statement,
     ...(as === undefined
@@ -139,9 +220,7 @@ async function explainStatement(call: Call<ExplainOptions>, statement: string): 
     ...(searchPath === undefined ? {} : { searchPath: searchPath.split(',').map((schema) => schema.trim()) }),
     ...(approved === true ? { approved } : {}),
   });
-  call.terminal.result(explained, statementText);
-  const refused = explained.refusal !== undefined;
-  if (refused || explained.statements.some(({ decision }) => decision.effect !== 'forward')) process.exitCode = 1;
+  await show(call, explained);
 }
 
 async function explainQuestion(call: Call<ExplainOptions>, folder: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { paths, type Request, request, requestList } from '../../controlplane/contract/index.ts';
 import { type Call, doing, duration, wholeNumber } from '../call.ts';
+import { CliError } from '../errors.ts';
 import { facts, moment, plural, printable, shortened, table } from '../terminal.ts';
 
 interface ListOptions {
@@ -13,7 +14,11 @@ interface ListOptions {
 interface OpenOptions {
   readonly connection: string;
   readonly unmask: readonly string[];
-  readonly for: number;
+  readonly for?: number;
+  readonly statement?: string;
+  readonly parameter: readonly string[];
+  readonly uses?: number;
+  readonly searchPath?: string;
   readonly reason: string;
 }
 
@@ -24,7 +29,7 @@ interface ApproveOptions {
   readonly rows?: number;
 }
 
-const STATES = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'exhausted'];
+const STATES = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'exhausted', 'revoked'];
 
 export function registerRequests(program: Command): void {
   const requests = program.command('requests').description('statements that wait for another person’s consent');
@@ -38,13 +43,18 @@ export function registerRequests(program: Command): void {
     .action(doing(list));
   requests
     .command('open')
-    .description('ask to see labels unmasked for a while')
+    .description('ask to see labels unmasked: for a while, or in one statement')
     .addOption(new Option('--unmask <label...>', 'labels; those below them are meant too').makeOptionMandatory())
     .requiredOption('--connection <name>', 'where')
+    .addOption(new Option('--for <time>', 'how long, from consent on: 15m, 8h').argParser(duration('--for')))
+    .option('--statement <sql>', 'in exactly this text only, to the last blank')
+    .addOption(new Option('--parameter <value...>', 'values of $1, $2 … of --statement').default([], 'none'))
     .addOption(
-      new Option('--for <time>', 'how long, from consent on: 15m, 8h')
-        .argParser(duration('--for'))
-        .makeOptionMandatory(),
+      new Option('--uses <n>', 'how often --statement may run; once when absent').argParser(wholeNumber('--uses')),
+    )
+    .option(
+      '--search-path <schemas>',
+      'for bare names of --statement, joined by commas; as in a new session when absent',
     )
     .requiredOption('--reason <text>', 'why; approvers read it, and it is kept as evidence')
     .action(doing(open));
@@ -66,6 +76,16 @@ export function registerRequests(program: Command): void {
     .action(
       doing(async (call: Call<{ reason: string }>, id: string) => {
         said(call, await call.api().post(request, paths.deny(id), { reason: call.options.reason }));
+      }),
+    );
+  requests
+    .command('revoke')
+    .description('take consent back before its end; results that are shown by it end at once')
+    .argument('<id>')
+    .requiredOption('--reason <text>', 'why; it is kept as evidence')
+    .action(
+      doing(async (call: Call<{ reason: string }>, id: string) => {
+        said(call, await call.api().post(request, paths.revoke(id), { reason: call.options.reason }));
       }),
     );
   requests
@@ -116,8 +136,18 @@ async function list(call: Call<ListOptions>): Promise<void> {
 }
 
 async function open(call: Call<OpenOptions>): Promise<void> {
-  const { connection, unmask, for: seconds, reason } = call.options;
-  const opened = await call.api().post(request, paths.requests(), { connection, unmask, seconds, reason });
+  const { connection, unmask, for: seconds, statement, parameter, uses, searchPath, reason } = call.options;
+  if (seconds === undefined && statement === undefined) {
+    throw new CliError('ERR_CLI_USAGE', 'it is not said for how long', 'Give --for, as in --for 1h, or --statement.');
+  }
+  const opened = await call.api().post(request, paths.requests(), {
+    ...{ connection, unmask, reason },
+    ...(seconds === undefined ? {} : { seconds }),
+    ...(statement === undefined ? {} : { statement }),
+    ...(parameter.length === 0 ? {} : { parameters: parameter }),
+    ...(uses === undefined ? {} : { uses }),
+    ...(searchPath === undefined ? {} : { searchPath: searchPath.split(',').map((schema) => schema.trim()) }),
+  });
   call.terminal.result(opened, (each) =>
     [
       `${each.id} is ${each.state}: ${each.why}`,
@@ -168,7 +198,12 @@ function requestText(each: Request): string {
     [
       'granted',
       each.grant &&
-        `until ${moment(each.grant.notAfter)}, ${each.unmask ? 'any number of statements' : `used ${each.grant.used} of ${each.grant.uses}`}${each.grant.rowLimit === undefined ? '' : `, at most ${each.grant.rowLimit} rows`}`,
+        `until ${moment(each.grant.notAfter)}, ${each.unmask && each.statement === '' ? 'any number of statements' : `used ${each.grant.used} of ${each.grant.uses}`}${each.grant.rowLimit === undefined ? '' : `, at most ${each.grant.rowLimit} rows`}`,
+    ],
+    [
+      'taken back',
+      each.revocation &&
+        `by ${each.revocation.by.name} at ${moment(each.revocation.at)}: ${printable(each.revocation.reason)}`,
     ],
     ['binding', each.bindingHash],
     ['you', each.mine ? 'asked for it, so somebody else decides' : each.mayDecide ? 'may decide' : 'may not decide'],
@@ -177,10 +212,14 @@ function requestText(each: Request): string {
     ({ verdict, approver, at, reason }) =>
       `${verdict === 'approve' ? 'approved' : 'denied'} by ${approver.name}${approver.onBehalfOf === undefined ? '' : ` on behalf of ${approver.onBehalfOf}`} at ${moment(at)}: ${printable(reason)}`,
   );
-  return [head, ...(each.unmask ? [] : [printable(each.statement)]), ...decisions].join('\n\n');
+  return [head, ...(each.statement === '' ? [] : [printable(each.statement)]), ...decisions].join('\n\n');
 }
 
 /** What consent is asked for, in one line. */
 function asked({ unmask, statement }: Request): string {
-  return unmask === undefined ? statement : `unmask ${unmask.labels.join(', ')} for ${unmask.seconds} s`;
+  if (unmask === undefined) return statement;
+  const { labels, seconds, uses = 1 } = unmask;
+  const span = seconds === undefined ? '' : ` for ${seconds} s`;
+  if (statement === '') return `unmask ${labels.join(', ')}${span}`;
+  return `unmask ${labels.join(', ')} in ${plural(uses, 'execution')}${span} of ${statement}`;
 }

@@ -71,3 +71,14 @@ export const refreshedLabels = z
   })
   .meta({ id: 'RefreshedLabels' });
 export type RefreshedLabels = z.infer<typeof refreshedLabels>;
+
+export const exportedCatalog = z
+  .object({
+    connection: connectionName,
+    version: z.string().describe('Digest of the catalog'),
+    text: z
+      .string()
+      .describe('JSON, one object a line: schemas, relations, columns, view definitions, functions, types; no values'),
+  })
+  .meta({ id: 'ExportedCatalog' });
+export type ExportedCatalog = z.infer<typeof exportedCatalog>;

@@ -87,6 +87,7 @@ export const statementExplanation = z
             policies: z.array(policy),
             missing: names,
             candidates: z.array(policy),
+            overruled: z.array(policy).describe('Permits that the forbids above overrule'),
           }),
         ),
         columns: z.array(
@@ -98,6 +99,7 @@ export const statementExplanation = z
             requests: names.optional().describe('By whose consent it is visible'),
             policies: z.array(policy),
             missing: names,
+            overruled: z.array(policy),
           }),
         ),
       }),

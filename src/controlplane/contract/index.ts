@@ -5,5 +5,6 @@ export * from './identity.ts';
 export * from './labels.ts';
 export * from './operations.ts';
 export { paths } from './paths.ts';
+export * from './pseudonyms.ts';
 export * from './requests.ts';
 export * from './sessions.ts';

@@ -15,6 +15,7 @@ export const paths = {
   proposal: (id: string) => `/v1/labels/proposals/${segment(id)}`,
   acceptProposals: () => '/v1/labels/proposals/accept',
   dismissProposals: () => '/v1/labels/proposals/dismiss',
+  catalog: (connection: string) => `/v1/connections/${segment(connection)}/catalog`,
   explain: (connection: string) => `/v1/connections/${segment(connection)}/explain`,
   credentials: () => '/v1/credentials',
   credential: (id: string) => `/v1/credentials/${segment(id)}`,
@@ -26,6 +27,9 @@ export const paths = {
   approve: (id: string) => `/v1/requests/${segment(id)}/approve`,
   deny: (id: string) => `/v1/requests/${segment(id)}/deny`,
   cancel: (id: string) => `/v1/requests/${segment(id)}/cancel`,
+  revoke: (id: string) => `/v1/requests/${segment(id)}/revoke`,
+  pseudonyms: () => '/v1/pseudonyms',
+  rotatePseudonyms: () => '/v1/pseudonyms/rotate',
   policy: () => '/v1/policy',
   ledger: () => '/v1/ledger',
   /** `path` as in C2SP tlog-tiles: `checkpoint`, `tile/0/x001/067`, `tile/entries/000.p/5` … */

@@ -4,6 +4,7 @@ import { callerOf } from '../access.ts';
 import {
   connectionList,
   connectionPath,
+  exportedCatalog,
   type LabelOrigin,
   labelView,
   refreshedLabels,
@@ -153,6 +154,25 @@ export function connectionRoutes(server: Server, room: Room): void {
         relations: done.relations,
         problems: [...done.problems],
       };
+    },
+  });
+
+  server.route({
+    method: 'GET',
+    url: '/v1/connections/:connection/catalog',
+    config: { access: { kind: 'policy', action: 'manage', resource: 'Connection' } },
+    schema: {
+      operationId: 'exportCatalog',
+      summary: 'The catalog of a connection as a file, for explanations and tests without a gateway',
+      tags: ['connections'],
+      security: secured,
+      params: connectionPath,
+      response: { 200: exportedCatalog, ...failures },
+    },
+    handler: async (request) => {
+      const { name } = visibleConnection(request, request.params.connection, ['connect', 'view', 'manage']);
+      gate.demand(request, 'manage', resource(name));
+      return { connection: name, ...(await reachable(name, () => labels.catalog(name))) };
     },
   });
 

@@ -1,13 +1,14 @@
 import type { Principal } from '../../model/principal.ts';
+import { supposedPrincipal } from '../../policy/index.ts';
 import { callerOf } from '../access.ts';
 import { connectionPath, explainRequest, statementExplanation } from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import type { Room, Server } from '../server.ts';
-import { failures, optional, secured } from './shapes.ts';
+import { failures, secured } from './shapes.ts';
 
 /** What would become of a statement: for oneself, or for somebody else by whoever may view the policies. */
 export function explainRoutes(server: Server, room: Room): void {
-  const { clock, connections, explain, gate } = room;
+  const { connections, explain, gate } = room;
 
   server.route({
     method: 'POST',
@@ -33,21 +34,7 @@ export function explainRoutes(server: Server, room: Room): void {
       }
       if (as === undefined) gate.clear(request);
       else gate.demand(request, 'view', { type: 'Policy', id: '*', connection });
-      const principal: Principal =
-        as === undefined
-          ? caller
-          : {
-              id: as.id,
-              issuer: as.issuer,
-              subject: as.id,
-              name: as.id,
-              kind: as.kind,
-              groups: as.groups,
-              ...optional('onBehalfOf', as.onBehalfOf),
-              mfa: as.mfa,
-              credential: { type: 'token' },
-              expiresAt: clock() + 60_000,
-            };
+      const principal: Principal = as === undefined ? caller : supposedPrincipal(as);
       try {
         return await explain(connection, principal, { statement, searchPath, approved });
       } catch (cause) {

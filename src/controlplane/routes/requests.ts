@@ -13,6 +13,7 @@ import {
   requestList,
   requestQuery,
   request as requestShape,
+  revokeRequest,
 } from '../contract/index.ts';
 import { ControlError, notFound } from '../errors.ts';
 import type { Room, Server } from '../server.ts';
@@ -30,7 +31,10 @@ export function requestRoutes(server: Server, room: Room): void {
 
   function visible(request: FastifyRequest, one: ApprovalRequest): boolean {
     const resource = resourceOf(one);
-    return isMine(request, one) || gate.may(request, 'approve', resource) || gate.may(request, 'view', resource);
+    return (
+      isMine(request, one) ||
+      (['approve', 'view', 'kill'] as const).some((action) => gate.may(request, action, resource))
+    );
   }
 
   /** Whether the caller may see any request but his own; if not, the list is read from those alone. */
@@ -38,7 +42,7 @@ export function requestRoutes(server: Server, room: Room): void {
     const names = connection === undefined ? connections().map((one) => one.name) : [connection];
     return names.some((name) => {
       const any: ResourceRef = { type: 'Request', id: '*', connection: name };
-      return gate.may(request, 'approve', any) || gate.may(request, 'view', any);
+      return (['approve', 'view', 'kill'] as const).some((action) => gate.may(request, action, any));
     });
   }
 
@@ -66,6 +70,12 @@ export function requestRoutes(server: Server, room: Room): void {
     gate.demand(request, 'approve', resourceOf(one));
   }
 
+  /** Taking back only takes away: he who asked may, whoever may consent, and whoever policy lets end things (`kill`). */
+  function mayRevoke(request: FastifyRequest, one: ApprovalRequest): boolean {
+    const resource = resourceOf(one);
+    return isMine(request, one) || gate.may(request, 'approve', resource) || gate.may(request, 'kill', resource);
+  }
+
   function shown(request: FastifyRequest, one: ApprovalRequest): Request {
     const caller = callerOf(request);
     const mayDecide =
@@ -75,7 +85,8 @@ export function requestRoutes(server: Server, room: Room): void {
       (one.approvers.length === 0 || one.approvers.some((group) => caller.groups.includes(group))) &&
       !hasSpoken(one, caller) &&
       gate.may(request, 'approve', resourceOf(one));
-    return { ...describe(one), mine: isMine(request, one), mayDecide };
+    const given = (one.state === 'approved' || one.state === 'exhausted') && clock() <= (one.grant?.notAfter ?? 0);
+    return { ...describe(one), mine: isMine(request, one), mayDecide, mayRevoke: given && mayRevoke(request, one) };
   }
 
   server.route({
@@ -114,14 +125,14 @@ export function requestRoutes(server: Server, room: Room): void {
     config: { access: { kind: 'policy', action: 'connect', resource: 'Connection' } },
     schema: {
       operationId: 'openRequest',
-      summary: 'Ask to see labels unmasked for a while',
+      summary: 'Ask to see labels unmasked, for a while or in one statement',
       tags: ['requests'],
       security: secured,
       body: openRequest,
       response: { 200: requestShape, ...failures },
     },
     handler: async (request) => {
-      const { connection, seconds, reason } = request.body;
+      const { connection, seconds, reason, statement, parameters, uses, searchPath } = request.body;
       const found = connections().find((one) => one.name === connection);
       if (found === undefined || !gate.may(request, 'connect', { type: 'Connection', connection })) {
         throw notFound('connection');
@@ -129,7 +140,11 @@ export function requestRoutes(server: Server, room: Room): void {
       gate.clear(request);
       const requester = callerOf(request);
       const labels = [...new Set(request.body.unmask)].sort();
-      const { answer, role, policy } = await unmask(connection, requester, labels);
+      const exactly =
+        statement === undefined
+          ? undefined
+          : { text: statement, parameters: parameters ?? [], ...optional('searchPath', searchPath) };
+      const { answer, bind } = await unmask(connection, requester, labels, exactly);
       if (answer.effect === 'visible') {
         throw new ControlError('ERR_CONTROLPLANE_CONFLICT', `You see ${labels.join(', ')} unmasked already.`);
       }
@@ -141,18 +156,7 @@ export function requestRoutes(server: Server, room: Room): void {
       }
       const opened = await approvals.open({
         requester,
-        binding: {
-          v: 1,
-          requester: requester.id,
-          resource: connection,
-          role,
-          stmt: '',
-          params: '',
-          policies: [...answer.policies],
-          masks: policy,
-          unmask: labels,
-          seconds,
-        },
+        binding: bind({ labels, policies: answer.policies, seconds, uses }),
         session: '',
         approvers: answer.approvers,
         quorum: answer.quorum,
@@ -250,14 +254,35 @@ export function requestRoutes(server: Server, room: Room): void {
       return shown(request, await approvals.cancel(found.id, callerOf(request), request.body.reason));
     },
   });
+
+  server.route({
+    method: 'POST',
+    url: '/v1/requests/:id/revoke',
+    config: { access: { kind: 'policy', action: 'approve', resource: 'Request', unless: 'own' } },
+    schema: {
+      operationId: 'revokeRequest',
+      summary: 'Take consent back before its end; results that are shown by it end at once',
+      tags: ['requests'],
+      security: secured,
+      params: idPath,
+      body: revokeRequest,
+      response: { 200: requestShape, ...failures },
+    },
+    handler: async (request) => {
+      const found = await visibleRequest(request, request.params.id);
+      if (mayRevoke(request, found)) gate.clear(request);
+      else gate.demand(request, 'approve', resourceOf(found));
+      return shown(request, await approvals.revoke(found.id, callerOf(request), request.body.reason));
+    },
+  });
 }
 
 function resourceOf(one: ApprovalRequest): ResourceRef {
   return { type: 'Request', id: one.id, owner: one.binding.requester, connection: one.binding.resource };
 }
 
-function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide'> {
-  const { binding, grant } = one;
+function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide' | 'mayRevoke'> {
+  const { binding, grant, revocation } = one;
   return {
     id: one.id,
     state: one.state,
@@ -266,7 +291,15 @@ function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide'> {
     role: binding.role,
     session: one.session,
     statement: binding.stmt,
-    ...(binding.unmask === undefined ? {} : { unmask: { labels: [...binding.unmask], seconds: binding.seconds ?? 0 } }),
+    ...(binding.unmask === undefined
+      ? {}
+      : {
+          unmask: {
+            labels: [...binding.unmask],
+            ...optional('seconds', binding.seconds),
+            ...optional('uses', binding.uses),
+          },
+        }),
     bindingHash: one.bindingHash,
     parameters: binding.params,
     policies: [...binding.policies],
@@ -292,6 +325,15 @@ function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide'> {
       ...optional('windowSeconds', decision.conditions?.windowSeconds),
       ...optional('rowLimit', decision.conditions?.rowLimit),
     })),
+    ...(revocation === undefined
+      ? {}
+      : {
+          revocation: {
+            by: { id: revocation.by, name: revocation.byName },
+            reason: revocation.reason,
+            at: isoTime(revocation.at),
+          },
+        }),
     ...(grant === undefined
       ? {}
       : {

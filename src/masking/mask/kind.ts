@@ -1,4 +1,5 @@
 import type { MaskKind, MaskRules } from '../../model/mask.ts';
+import { keptCharacters } from './partial.ts';
 
 /** From the weakest to the strictest: with several labels, the strictest kind wins. */
 const STRICTNESS: Readonly<Record<MaskKind['kind'], number>> = {
@@ -26,12 +27,13 @@ function kindOfLabel(label: string, rules: MaskRules): MaskKind {
 /** How a column with these labels is masked: the strictest of what the rules say for each. Without labels, the default. */
 export function maskKindFor(labels: readonly string[], rules: MaskRules): MaskKind {
   const [first, ...others] = labels.map((label) => kindOfLabel(label, rules));
-  return first ? others.reduce(stricter, first) : rules.default;
+  const shape = shapeOf(labels);
+  return first ? others.reduce((a, b) => stricter(a, b, shape), first) : rules.default;
 }
 
-function stricter(a: MaskKind, b: MaskKind): MaskKind {
+function stricter(a: MaskKind, b: MaskKind, shape: ValueShape): MaskKind {
   if (STRICTNESS[a.kind] !== STRICTNESS[b.kind]) return STRICTNESS[a.kind] > STRICTNESS[b.kind] ? a : b;
-  if (a.kind === 'partial' && b.kind === 'partial') return lessOf(a, b);
+  if (a.kind === 'partial' && b.kind === 'partial') return lessOf(a, b, shape);
   if (a.kind === 'generalise' && b.kind === 'generalise') return coarser(a, b);
   return a;
 }
@@ -39,15 +41,11 @@ function stricter(a: MaskKind, b: MaskKind): MaskKind {
 type Partial = Extract<MaskKind, { kind: 'partial' }>;
 type Generalise = Extract<MaskKind, { kind: 'generalise' }>;
 
-function lessOf(a: Partial, b: Partial): Partial {
-  const least = (x?: number, y?: number) => (x === undefined ? y : y === undefined ? x : Math.min(x, y));
-  const keepFirst = least(a.keepFirst, b.keepFirst);
-  const keepLast = least(a.keepLast, b.keepLast);
-  return {
-    kind: 'partial',
-    ...(keepFirst === undefined ? {} : { keepFirst }),
-    ...(keepLast === undefined ? {} : { keepLast }),
-  };
+/** What both leave: a rule that speaks of one end leaves nothing at the other. */
+function lessOf(a: Partial, b: Partial, shape: ValueShape): Partial {
+  if (a.keepFirst === b.keepFirst && a.keepLast === b.keepLast) return a;
+  const [one, other] = [keptCharacters(a, shape), keptCharacters(b, shape)];
+  return { kind: 'partial', keepFirst: Math.min(one.first, other.first), keepLast: Math.min(one.last, other.last) };
 }
 
 /** A span of time and a band of numbers have nothing in common: both rules at once leave only the constant. */

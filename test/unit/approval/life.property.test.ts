@@ -22,16 +22,18 @@ const act = fc.oneof(
   }),
   fc.record({ act: fc.constant('consume' as const), at: fc.constant(0) }),
   fc.record({ act: fc.constant('cancel' as const), who: fc.nat({ max: people.length - 1 }) }),
+  fc.record({ act: fc.constant('revoke' as const), who: fc.nat({ max: people.length - 1 }) }),
   fc.record({ act: fc.constant('pass' as const), seconds: fc.integer({ min: 1, max: 2_000 }) }),
 );
 
 const after: Record<ApprovalState, readonly ApprovalState[]> = {
-  pending: ['pending', 'approved', 'denied', 'expired', 'cancelled', 'exhausted'],
-  approved: ['approved', 'exhausted', 'expired'],
+  pending: ['pending', 'approved', 'denied', 'expired', 'cancelled', 'exhausted', 'revoked'],
+  approved: ['approved', 'exhausted', 'expired', 'revoked'],
   denied: ['denied'],
   expired: ['expired'],
   cancelled: ['cancelled'],
-  exhausted: ['exhausted'],
+  exhausted: ['exhausted', 'revoked'],
+  revoked: ['revoked'],
 };
 
 test('no sequence or race of acts approves one’s own request, uses consent too often, or leaves a final state', async () => {
@@ -51,6 +53,7 @@ test('no sequence or race of acts approves one’s own request, uses consent too
               try {
                 if (one.act === 'pass') time.now += one.seconds * 1_000;
                 if (one.act === 'cancel') await approvals.cancel(id, people[one.who] ?? ann);
+                if (one.act === 'revoke') await approvals.revoke(id, people[one.who] ?? ann, 'not needed');
                 if (one.act === 'consume' && (await approvals.consume(bindingOf(ann))) !== undefined) ran++;
                 if (one.act === 'decide') {
                   const { verdict, uses } = one;

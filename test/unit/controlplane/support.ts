@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -224,10 +225,16 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
       }),
       read: async (path) => (path === 'tile/entries/000.p/5' || path === 'checkpoint' ? Buffer.from(path) : undefined),
     },
+    pseudonyms: {
+      epoch: () => '0',
+      rotate: async () => {
+        await sink.append({ kind: 'mask.rotated', time: Date.now() });
+        return { before: '0', after: '1' };
+      },
+    },
     explain: async () => {
       throw new Error('no catalog here');
     },
-    unmask: async () => ({ answer: { effect: 'refuse', reason: 'not here' }, role: 'app', policy: 'sha256:00' }),
     proposals: {
       list: async ({ connection }) => (connection === 'shop' ? [known] : []),
       get: async (id) => (id === known.proposal.id ? known : undefined),
@@ -240,8 +247,13 @@ export async function controlBench(t: TestContext, over: Partial<ControlPlaneOpt
       },
       progress: () => scan,
     },
+    unmask: async () => ({
+      answer: { effect: 'refuse', reason: 'not here' },
+      bind: () => assert.fail('nothing to bind'),
+    }),
     labels: {
       written: async () => ({ found: [], problems: [] }),
+      catalog: async () => ({ version: 'v1', text: '{}' }),
       refresh: async () => ({ before: 'v1', after: 'v2', relations: 3, problems: [] }),
       effective: async () => ({
         catalogVersion: 'v1',

@@ -14,6 +14,9 @@ const rules: MaskRules = {
     ['fin.salary', { kind: 'generalise', to: { band: 1000 } }],
     ['fin.bonus', { kind: 'generalise', to: { band: 50 } }],
     ['secret', { kind: 'null' }],
+    ['hr.badge', { kind: 'partial', keepLast: 4 }],
+    ['hr.desk', { kind: 'partial', keepFirst: 6 }],
+    ['hr.room', { kind: 'partial', keepFirst: 2, keepLast: 5 }],
   ]),
 };
 
@@ -40,6 +43,19 @@ test('of several labels the strictest kind wins, in any order', () => {
     assert.deepEqual(maskKindFor([a, b], rules), expected, `${a}, ${b}`);
     assert.deepEqual(maskKindFor([b, a], rules), expected, `${b}, ${a}`);
   }
+});
+
+test('two partial masks leave what both of them would leave, never an end that one of them hides', () => {
+  const both = (...labels: string[]): MaskKind => {
+    const kind = maskKindFor(labels, rules);
+    assert.deepEqual(maskKindFor(labels.toReversed(), rules), kind);
+    return kind;
+  };
+  assert.deepEqual(both('hr.badge', 'hr.desk'), { kind: 'partial', keepFirst: 0, keepLast: 0 });
+  assert.deepEqual(both('hr.badge', 'hr.room'), { kind: 'partial', keepFirst: 0, keepLast: 4 });
+  assert.deepEqual(both('hr.desk', 'hr.room'), { kind: 'partial', keepFirst: 2, keepLast: 0 });
+  assert.deepEqual(both('hr.desk', 'pii.contact'), { kind: 'partial', keepFirst: 1, keepLast: 0 }, 'its own default');
+  assert.deepEqual(both('pii.contact.phone', 'hr.badge'), { kind: 'partial', keepFirst: 0, keepLast: 2 });
 });
 
 test('a pseudonym key that is too short is refused', () => {

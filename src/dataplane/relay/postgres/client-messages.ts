@@ -12,13 +12,15 @@ import { parameterDigest } from '../../consent.ts';
 import { isRefusal, refusal } from '../../errors.ts';
 import { permitHousekeeping, permitRecordedChange, permitRecordedRead } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
+import { TAKEN_BACK } from '../../statement-unmask.ts';
 import { awaitsLook, canBeHeldOpen, runHeldOpen } from './awaited-change.ts';
 import { CopyIn, type CopyVerdict } from './copy-in.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
-import { parameterBytes, parameterOf } from './parameters.ts';
+import { comparableParameters, parameterBytes, parameterOf } from './parameters.ts';
 import { declaredCursor, type Portal, type PreparedStatement } from './session-objects.ts';
+import { bindUnmasked, consentsBehind, withGrant } from './shown-by-consent.ts';
 import { planChanged, readsTheSame, renewUsed } from './used-names.ts';
 
 type Judged = readonly Run[] | Refusal;
@@ -140,8 +142,14 @@ export class ClientMessages {
   #planQuery(source: StatementSource): Promise<void> | undefined {
     return then(this.#plan(source), (planned) => {
       if ('refusal' in planned) return this.#refuseQuery(planned.refusal, planned.text);
-      const { plan } = planned;
-      return then(this.#judge(plan, plan.statements, undefined), (judged) => this.#forwardQuery(plan, judged, source));
+      const asked = { text: planned.plan.text, parameters: '' };
+      const chosen = this.#core.names.unmasked(planned.plan, () => asked);
+      const { plan } = chosen ?? planned;
+      return then(this.#judge(plan, plan.statements, undefined), (judged) =>
+        then(chosen ? withGrant(this.#core, plan, judged, { grant: chosen.grant, asked }) : judged, (final) =>
+          this.#forwardQuery(plan, final, source),
+        ),
+      );
     });
   }
 
@@ -232,6 +240,15 @@ export class ClientMessages {
         if (core.pipeline.skipping) return undefined;
         if (isRefusal(current)) return this.#refuse(current, prepared.plan.text);
         const { plan, planned, types = [] } = current;
+        const asked = () => ({
+          text: [plan.text, ...typesText(types)].join('\n-- '),
+          parameters: parameterDigest(comparableParameters(bytes)),
+        });
+        const chosen = core.names.unmasked(plan, asked);
+        if (chosen && this.#sayable(chosen.plan)) {
+          bindUnmasked(core, { portal, plan: chosen.plan, types, bytes }, { grant: chosen.grant, asked: asked() });
+          return undefined;
+        }
         const basis = core.look.basis(plan);
         const undo = core.objects.setPortal(portal, { plan, planned, bind: bytes, types, held: false, basis, rows: 0 });
         core.pipeline.open = true;
@@ -240,6 +257,11 @@ export class ClientMessages {
         return undefined;
       },
     );
+  }
+
+  /** Whether the text can be sent in the client's encoding. */
+  #sayable({ forwarded }: Plan): boolean {
+    return this.clientEncoding === 'UTF8' || Buffer.byteLength(forwarded) === forwarded.length;
   }
 
   /** Once the target has answered everything: names mean then what they mean there. */
@@ -309,8 +331,11 @@ export class ClientMessages {
         if (!planned) return undefined;
         const masked = refusedParameters(planned, current.bind, current.types);
         if (masked) return this.#refuse(masked, plan.text, plan);
+        const { unmasked } = current;
         return then(this.#judge(plan, [planned], current.bind, current), (judged) =>
-          this.#forwardExecute(plan, bytes, judged),
+          then(unmasked ? withGrant(this.#core, plan, judged, unmasked) : judged, (final) =>
+            this.#forwardExecute(plan, bytes, final),
+          ),
         );
       },
     );
@@ -318,8 +343,12 @@ export class ClientMessages {
 
   /** The same for a portal that is fetched from again: its rows go on being counted. */
   #currentPortal(name: string, portal: Portal): Portal | Refusal | Promise<Portal | Refusal> {
-    const { names, objects } = this.#core;
-    const { plan } = portal;
+    const { names, objects, session } = this.#core;
+    const { plan, unmasked } = portal;
+    if (unmasked !== undefined) {
+      if (session.services.withdrawn(unmasked.grant.request)) return TAKEN_BACK;
+      return names.isCurrent(plan, unmasked.grant) ? portal : planChanged('since the portal was bound');
+    }
     if (!names.stale && plan.contextVersion === names.version && plan.view.key === names.view().key) return portal;
     const compare = (planned: Planned): Portal | Refusal => {
       if ('refusal' in planned) return planned.refusal;
@@ -464,6 +493,7 @@ export class ClientMessages {
     if (statements.every(({ statement }) => statement.objects.length === 0)) {
       return judge.judge({ plan, statements, bind, behind: typesText(portal?.types), asking, portalOf: () => portal });
     }
+    const consents = consentsBehind(this.#core, statements);
     const cursors = this.#cursors(plan, statements);
     const behind = [...typesText(portal?.types), ...statements.flatMap((planned) => this.#behind(planned))];
     return judge.judge({
@@ -471,6 +501,7 @@ export class ClientMessages {
       statements,
       bind,
       behind,
+      consents,
       asking,
       portalOf: (planned) => cursors.get(planned) ?? portal,
     });

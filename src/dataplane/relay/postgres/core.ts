@@ -1,6 +1,7 @@
 import type { ForwardPermit } from '../../permit.ts';
 import type { Session } from '../../session.ts';
 import type { Asking, Judge } from './judge.ts';
+import type { PseudonymKey } from './pseudonym-key.ts';
 import type { Replies } from './replies.ts';
 import type { SecondLook } from './second-look.ts';
 import type { SessionNames } from './session-names.ts';
@@ -28,6 +29,7 @@ export interface RelayCore {
   readonly replies: Replies;
   readonly objects: SessionObjectTable;
   readonly names: SessionNames;
+  readonly pseudonymKey: PseudonymKey;
   readonly judge: Judge;
   readonly look: SecondLook;
   readonly asking: Asking;
@@ -51,4 +53,6 @@ export interface RelayCore {
 
 /** Sent in the place of a refused statement, so that the target's transaction state moves exactly as after any error. */
 export const REFUSED_TEXT = 'gatehouse: refused';
+/** A statement that is shown unmasked by consent is prepared under this name, bound, and forgotten at once. */
+export const UNMASKED_NAME = '__gatehouse_unmasked';
 export const REFUSED_NAME = '__gatehouse_refused';

@@ -17,9 +17,13 @@ export interface Run {
   readonly behind: readonly string[];
   readonly policies: readonly string[];
   readonly portal: Portal | undefined;
-  /** A policy bounds its rows: they are granted in slices. */
+  /** A policy bounds its rows, or they are shown by consent: they are granted in slices. */
   readonly limited: boolean;
   consent: Consent | undefined;
+  /** Consent to see labels unmasked in this statement. */
+  unmasked: Consent | undefined;
+  /** Requests by whose consent it shows what would be masked: when one is taken back, no further row leaves. */
+  readonly consents: readonly string[];
   /** Rows delivered by this run; those of the portal are counted there too. */
   rows: number;
   bytes: number;

@@ -16,6 +16,7 @@ import {
 import { refusal } from '../../errors.ts';
 import type { Plan, PlannedStatement } from '../../plan.ts';
 import type { Session } from '../../session.ts';
+import { TAKEN_BACK } from '../../statement-unmask.ts';
 import type { Run } from './expectation.ts';
 import { describeParameters, parameterBytes } from './parameters.ts';
 import type { RunOutcome } from './replies.ts';
@@ -44,6 +45,8 @@ export interface JudgeInput {
   readonly bind: Buffer | undefined;
   /** Texts and parameter types that stand behind names in the text (EXECUTE, FETCH) or are told apart from it (Parse). */
   readonly behind: readonly string[];
+  /** Requests by whose consent what stands behind names shows labels unmasked. */
+  readonly consents?: readonly string[];
   /** Where rows of the statement are counted across executions. */
   readonly portalOf: (planned: PlannedStatement) => Portal | undefined;
   readonly asking: Asking;
@@ -148,6 +151,7 @@ export class Judge {
 
   #run(input: JudgeInput, planned: PlannedStatement, decision: Decision, consent: Consent | undefined): Run {
     this.#session.statements += 1;
+    const consents = input.consents ? [...planned.consents, ...input.consents] : planned.consents;
     return {
       planned,
       plan: input.plan,
@@ -158,9 +162,12 @@ export class Judge {
       portal: input.portalOf(planned),
       policies: decision.policies,
       limited:
-        planned.countsRows &&
-        ((decision.effect === 'forward' && decision.allowance !== undefined) || consent?.rowLimit !== undefined),
+        consents.length > 0 ||
+        (planned.countsRows &&
+          ((decision.effect === 'forward' && decision.allowance !== undefined) || consent?.rowLimit !== undefined)),
       consent,
+      unmasked: undefined,
+      consents,
       rows: 0,
       bytes: 0,
       reserved: 0,
@@ -178,27 +185,29 @@ export class Judge {
    * last ones; what is not used is given back at the end of the run.
    */
   grant(run: Run): number {
+    if (this.#takenBack(run)) return 0;
     const rows = run.portal?.rows ?? run.rows;
     const decision = this.#decide(run.planned, rows, run.consent !== undefined);
     if (decision.effect !== 'forward') return 0;
     let left = decision.allowance === undefined ? Number.POSITIVE_INFINITY : decision.allowance.rows - rows;
     const { rows: meter, clock } = this.#session.services;
-    const budget = consentBudget(run);
-    if (budget) left = Math.min(left, budget.limit - meter.current(budget.key, clock()).day);
+    const budgets = consentBudgets(run);
+    for (const { key, limit } of budgets) left = Math.min(left, limit - meter.current(key, clock()).day);
     if (left === Number.POSITIVE_INFINITY) return left;
     const slice = Math.max(0, Math.min(left, left > 16 * LARGE_SLICE ? LARGE_SLICE : SLICE));
     run.reserved += slice;
     meter.reserve(this.#session.principal.id, slice);
-    if (budget) meter.reserve(budget.key, slice);
+    for (const { key } of budgets) meter.reserve(key, slice);
     return slice;
   }
 
   /** The next row needs consent, or may not leave at all. */
   async limitReached(run: Run, asking: Asking): Promise<'continue' | Refusal> {
+    if (this.#takenBack(run)) return TAKEN_BACK;
     const rows = run.portal?.rows ?? run.rows;
     const { rows: meter, clock } = this.#session.services;
-    const budget = consentBudget(run);
-    if (budget && meter.current(budget.key, clock()).day >= budget.limit) {
+    const budget = consentBudgets(run).find(({ key, limit }) => meter.current(key, clock()).day >= limit);
+    if (budget) {
       return refusal('row-limit', `gatehouse: consent was given for ${budget.limit} rows; the rest was not delivered`, {
         hint: 'Narrow the statement, or ask for consent to more rows.',
       });
@@ -212,9 +221,12 @@ export class Judge {
     if ('code' in consent) return consent;
     run.consent = consent;
     // The rows before it are part of what was asked for.
-    const given = consentBudget(run);
-    if (given) meter.deliver(given.key, run.rows, clock());
+    if (consent.rowLimit !== undefined) meter.deliver(budgetOf(consent), run.rows, clock());
     return 'continue';
+  }
+
+  #takenBack({ consents }: Run): boolean {
+    return consents.some((request) => this.#session.services.withdrawn(request));
   }
 
   #limitRefusal(denial: Denial, rows: number): Refusal {
@@ -228,14 +240,14 @@ export class Judge {
     if (run.portal) run.portal.rows += rows;
     if (!run.planned.countsRows) return;
     const { rows: meter, clock } = this.#session.services;
-    const budget = consentBudget(run);
+    const budgets = consentBudgets(run);
     const reserved = Math.min(run.reserved, rows);
     if (reserved > 0) {
       run.reserved -= reserved;
       meter.release(this.#session.principal.id, reserved);
-      if (budget) meter.release(budget.key, reserved);
+      for (const { key } of budgets) meter.release(key, reserved);
     }
-    if (budget) meter.deliver(budget.key, rows, clock());
+    for (const { key } of budgets) meter.deliver(key, rows, clock());
     this.#session.countRows(rows);
   }
 
@@ -295,8 +307,7 @@ export class Judge {
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void {
     const { services } = this.#session;
     services.rows.release(this.#session.principal.id, run.reserved);
-    const budget = consentBudget(run);
-    if (budget) services.rows.release(budget.key, run.reserved);
+    for (const { key } of consentBudgets(run)) services.rows.release(key, run.reserved);
     run.reserved = 0;
     if (run.detected?.traceable) services.proposals.note(this.#session.connection.name, run.detected, run.rows);
     services.tally.count('rows_total', '', run.rows);
@@ -333,10 +344,18 @@ function detectedClear({ detected }: Run): JsonObject {
   return { detected: counts.map(({ column, detector, hits }) => ({ column, detector: detector.id, hits })) };
 }
 
+const NO_BUDGETS: readonly never[] = [];
+
 /** Rows under one consent are counted over all its uses. */
-function consentBudget({ consent }: Run): { readonly key: string; readonly limit: number } | undefined {
-  if (consent?.rowLimit === undefined) return undefined;
-  return { key: `consent ${consent.request.id}`, limit: consent.rowLimit };
+function consentBudgets({ consent, unmasked }: Run): readonly { readonly key: string; readonly limit: number }[] {
+  if (consent?.rowLimit === undefined && unmasked?.rowLimit === undefined) return NO_BUDGETS;
+  return [consent, unmasked].flatMap((each) =>
+    each?.rowLimit === undefined ? [] : [{ key: budgetOf(each), limit: each.rowLimit }],
+  );
+}
+
+function budgetOf({ request }: Consent): string {
+  return `consent ${request.id}`;
 }
 
 function mergeHolds(a: Hold, b: Hold): Hold {

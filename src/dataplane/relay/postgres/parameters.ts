@@ -1,6 +1,7 @@
 import type { ParameterValue } from '../../../masking/index.ts';
 import { BodyReader } from '../../../wire/bytes/index.ts';
 import type { BindMessage } from '../../../wire/postgres/index.ts';
+import { textParameters } from '../../consent.ts';
 
 /** Parameters kept per execution, and bytes kept of each. */
 const MAX_PARAMETERS = 100;
@@ -39,6 +40,29 @@ export function parameterOf(
   if (!bytes) return undefined;
   const { parameterFormats: formats } = bind;
   return { bytes, binary: (formats.length === 1 ? formats[0] : formats[number - 1]) === 1, type: types?.[number - 1] };
+}
+
+/** The same, written in one way where all of them are text: drivers differ in how they say so. */
+export function comparableParameters(bind: Buffer): Buffer {
+  const body = bind.subarray(HEADER);
+  const reader = new BodyReader(body.subarray(body.indexOf(0, body.indexOf(0) + 1) + 1));
+  for (let left = reader.int16(); left > 0; left--) if (reader.int16() !== 0) return parameterBytes(bind);
+  const values: (Buffer | null)[] = [];
+  for (let left = reader.uint16(); left > 0; left--) {
+    const size = reader.int32();
+    values.push(size < 0 ? null : Buffer.from(reader.bytes(size)));
+  }
+  return textParameters(values);
+}
+
+/** The Bind message for another prepared statement, all else as it is. */
+export function boundTo(statement: string, bind: Buffer): Buffer {
+  const body = bind.subarray(HEADER);
+  const portal = body.subarray(0, body.indexOf(0) + 1);
+  const rest = body.subarray(body.indexOf(0, portal.length) + 1);
+  const named = Buffer.concat([bind.subarray(0, HEADER), portal, Buffer.from(`${statement}\0`), rest]);
+  named.writeUInt32BE(named.length - 1, 1);
+  return named;
 }
 
 /** Parameter values for the record: text as it is, binary in hex, null as null, long ones cut. */

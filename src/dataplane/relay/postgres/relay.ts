@@ -29,6 +29,7 @@ import { copyColumns, detectInPlace, type ResultColumns } from './detected-resul
 import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
+import { PseudonymKey } from './pseudonym-key.ts';
 import { Replies, type ReplyHost, type RunOutcome } from './replies.ts';
 import { changedRefusal, type Doubtful, leavesNothing, SecondLook } from './second-look.ts';
 import { SessionNames } from './session-names.ts';
@@ -76,6 +77,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly replies: Replies;
   readonly objects = new SessionObjectTable();
   readonly names: SessionNames;
+  readonly pseudonymKey: PseudonymKey;
   readonly judge: Judge;
   readonly look: SecondLook;
   readonly asking: Asking;
@@ -133,6 +135,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.judge = new Judge(this.session, () => this.ledgerLost());
     this.asking = this.#makeAsking();
     const { planner, context, refreshCatalog } = options;
+    this.pseudonymKey = new PseudonymKey(this);
     this.names = new SessionNames({ core: this, planner, context, refreshCatalog });
     this.look = new SecondLook(this.session, this.names);
     const encoding = options.target.parameters.get('client_encoding') ?? 'UTF8';
@@ -238,6 +241,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
         if (this.#cancelling) waiting = this.#cancelling;
         else if (this.replies.queue.size > MOST_OUTSTANDING) waiting = this.settled();
         else if (this.#undurable > MOST_UNDURABLE) waiting = this.#allDurable();
+        else if (this.#betweenTransactions && this.pseudonymKey.due) waiting = this.#renewKey();
         else {
           const frame = this.#reader.next();
           if (!frame) break;
@@ -256,6 +260,17 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       );
     }
     this.flushTarget();
+  }
+
+  /** As far as is known here: replies that are outstanding may say something else. */
+  get #betweenTransactions(): boolean {
+    const { open, skipping, copyIn } = this.pipeline;
+    return this.#status === 'I' && !open && !skipping && copyIn === 0 && this.#reader.nextType !== undefined;
+  }
+
+  async #renewKey(): Promise<void> {
+    await this.settled();
+    if (!this.#over && this.#betweenTransactions) await this.pseudonymKey.renew();
   }
 
   #goOn(): void {
@@ -453,6 +468,12 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.#lending = false;
     this.#targetMayFlow();
   };
+
+  /** Consent was taken back: what is shown by it ends before its next row. */
+  consentWithdrawn(request: string): void {
+    const running = this.replies.queue.first;
+    if (running?.runs[running.at]?.consents.includes(request)) this.replies.reconsider();
+  }
 
   grant(run: Run): number {
     return this.judge.grant(run);

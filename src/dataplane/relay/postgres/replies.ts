@@ -128,6 +128,11 @@ export class Replies implements ScanSink {
     });
   }
 
+  /** Something about the running result has changed: its next row is asked for anew. */
+  reconsider(): void {
+    if (this.#run()?.limited) this.#scanner.allow(0);
+  }
+
   get stopped(): boolean {
     return this.#stopped;
   }
@@ -587,6 +592,8 @@ export class Replies implements ScanSink {
   #asynchronous(frame: Frame): boolean {
     const message = parseBackend(frame);
     if (message.kind === 'notice-response') {
+      // What a server is set to log may be sent to clients too: of the gateway's own questions it would tell them the key.
+      if (this.queue.first?.internal) return true;
       const fields = this.#host.gateFields(message.fields, this.queue.first?.plan);
       this.#host.emit(fields === message.fields ? frame.bytes : backend.noticeResponse(fields));
       return true;

@@ -1,4 +1,4 @@
-import type { UnmaskGrants } from '../../../model/approval.ts';
+import type { StatementUnmaskGrant, UnmaskGrants } from '../../../model/approval.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { MaskRules } from '../../../model/mask.ts';
 import type { Refusal } from '../../../model/refusal.ts';
@@ -10,6 +10,7 @@ import { permitHousekeeping } from '../../permit.ts';
 import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import type { Planner } from '../../planner.ts';
 import type { PolicyPort } from '../../services.ts';
+import { grantFor, onlyShows } from '../../statement-unmask.ts';
 import type { View } from '../../view.ts';
 import type { World } from '../../world.ts';
 import type { RelayCore } from './core.ts';
@@ -22,6 +23,8 @@ const NAMELESS: ReadonlySet<string> = new Set([
   ...['begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback-to', 'prepare-transaction'],
   ...['set', 'reset', 'show', 'discard', 'deallocate', 'listen', 'unlisten', 'notify', 'empty'],
 ]);
+/** May set settings back to what they were when the session began. */
+const EMPTIES: ReadonlySet<string> = new Set(['reset', 'discard']);
 /** Plans kept per session; a session that sends more different texts starts anew. */
 const PLAN_CACHE = 2_000;
 
@@ -153,8 +156,18 @@ export class SessionNames {
   /** Plans a text; asks the target first when names may have changed. */
   plan(text: string): Planned | Promise<Planned> {
     const unsure = this.#plans.get(text)?.statements.every(isNameless) ? undefined : this.confirm();
-    if (!unsure) return this.#plan(text);
-    return unsure.then((refused) => (refused ? { refusal: refused, text } : this.#plan(text)));
+    const planned = unsure
+      ? unsure.then((refused) => (refused ? { refusal: refused, text } : this.#plan(text)))
+      : this.#plan(text);
+    return planned instanceof Promise ? planned.then((each) => this.#withoutKey(each)) : this.#withoutKey(planned);
+  }
+
+  /** Who sees everything may read every setting: so nothing of his runs beside a key that was there for his masks. */
+  #withoutKey(planned: Planned): Planned {
+    const { left } = this.#core.pseudonymKey;
+    if (left === undefined || this.view().hidden.size > 0) return planned;
+    if ('refusal' in planned || planned.plan.statements.every(isNameless)) return planned;
+    return { refusal: left, text: planned.plan.text };
   }
 
   #plan(text: string): Planned | Promise<Planned> {
@@ -208,10 +221,36 @@ export class SessionNames {
     return planned;
   }
 
+  /**
+   * The same statement as consent to exactly it shows it, when there is such consent and it would show anything. Nothing is used up by
+   * asking. `plan`: as it is without.
+   */
+  unmasked(
+    plan: Plan,
+    asked: () => { readonly text: string; readonly parameters: string },
+  ): { readonly plan: Plan; readonly grant: StatementUnmaskGrant } | undefined {
+    const grants = this.#unmasks?.statements ?? [];
+    if (grants.length === 0 || plan.view.hidden.size === 0 || !onlyShows(plan)) return undefined;
+    const { session } = this.#core;
+    const grant = grantFor(session, grants, plan, asked());
+    if (grant === undefined) return undefined;
+    const planned = this.#make(plan.text, session.view(plan.view.world, grant), false);
+    if ('refusal' in planned) return undefined;
+    const shows = planned.plan.statements.some(({ consents }) => consents.includes(grant.request));
+    return shows ? { plan: planned.plan, grant } : undefined;
+  }
+
+  /** Whether a plan that consent to one statement made is what it would be now. */
+  isCurrent(plan: Plan, grant: StatementUnmaskGrant): boolean {
+    if (this.#stale || plan.contextVersion !== this.#version) return false;
+    return this.#core.session.view(this.#world(), grant).key === plan.view.key;
+  }
+
   /** A plan was forwarded: what it may have changed is asked for before the next name is resolved. */
   forwarded(plan: Plan): void {
     // In a failed transaction only its end succeeds: behind it, within the same pipeline, the target can be asked again.
     if (this.#status === 'E' && plan.changesContext) this.#status = 'T';
+    if (plan.statements.some(({ statement }) => EMPTIES.has(statement.verb))) this.#core.pseudonymKey.touched();
     if (plan.changesContext || plan.changesCatalog) {
       this.#stale = true;
       this.#touched = true;

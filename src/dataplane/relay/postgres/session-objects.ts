@@ -1,5 +1,7 @@
+import type { StatementUnmaskGrant } from '../../../model/approval.ts';
 import type { SqlStatement } from '../../../model/statement.ts';
 import type { CatalogBasis } from '../../catalog/index.ts';
+import type { Consent } from '../../consent.ts';
 import type { Plan, PlannedStatement } from '../../plan.ts';
 
 /** A statement bound to a name at Parse (protocol) or PREPARE (SQL); both share one name space in PostgreSQL. */
@@ -9,6 +11,13 @@ export interface PreparedStatement {
   readonly planned: PlannedStatement | undefined;
   /** OIDs of the types that Parse gave its parameters. */
   readonly types?: readonly number[];
+}
+
+/** Consent to see labels unmasked in one statement, chosen at Bind and used by the first Execute. */
+export interface UnmaskedPortal {
+  readonly grant: StatementUnmaskGrant;
+  readonly asked: { readonly text: string; readonly parameters: string };
+  used?: Consent | undefined;
 }
 
 /** A portal (Bind) or cursor (DECLARE); both share one name space too. Rows are counted over all fetches from it. */
@@ -22,6 +31,7 @@ export interface Portal {
   readonly held: boolean;
   /** What the catalog was like at Bind, when its names were looked up. */
   readonly basis?: CatalogBasis | undefined;
+  readonly unmasked?: UnmaskedPortal;
   rows: number;
 }
 

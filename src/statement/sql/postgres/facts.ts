@@ -91,6 +91,9 @@ export class Facts {
   /** Expressions of it are kept in the catalog and run later, under whatever names mean then. */
   stored = false;
 
+  /** What it reads is kept in a relation, and may be searched, sorted and grouped there. */
+  keepsRows = false;
+
   /** Only the plain select list of the outermost query is still unread. */
   beginPlainList(): void {
     this.#outsideList = { names: new Set(this.identifiers), whole: new Set(this.sites.filter((draft) => draft.all)) };
@@ -166,7 +169,8 @@ export class Facts {
   }
 
   finishedSites(): RelationSite[] {
-    return [...this.sites.map((draft) => this.#finish(draft)), ...this.behind];
+    const sites = [...this.sites.map((draft) => this.#finish(draft)), ...this.behind];
+    return this.keepsRows ? sites.map(({ filtered: _, ...site }) => site) : sites;
   }
 
   #finish(draft: SiteDraft): RelationSite {
@@ -179,11 +183,13 @@ export class Facts {
     const columns = draft.form === 'target' ? (draft.rawAll ? 'all' : draft.raw) : draft.all ? 'all' : own;
     const outside = this.#outsideList;
     const filtered =
-      outside === undefined || draft.form === 'target'
-        ? undefined
-        : outside.whole.has(draft)
-          ? 'all'
-          : new Set(relation.columns.map(({ name }) => name).filter((name) => outside.names.has(name)));
+      draft.form === 'copy'
+        ? new Set<string>() // COPY t TO has no condition
+        : outside === undefined || draft.form === 'target'
+          ? undefined
+          : outside.whole.has(draft)
+            ? 'all'
+            : new Set(relation.columns.map(({ name }) => name).filter((name) => outside.names.has(name)));
     return {
       relation: relation.oid,
       start: draft.start,

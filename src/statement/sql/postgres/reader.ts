@@ -555,7 +555,18 @@ function operatorsOf(body: Tree): readonly (readonly string[])[] {
 
 /** Columns and stars only, which nothing sorts or groups by position or by their new names. */
 function isPlainList(select: Tree): boolean {
-  if (['sortClause', 'groupClause', 'distinctClause'].some((clause) => part(select, clause) !== undefined))
-    return false;
-  return list(select, 'targetList').every((item) => as(part(as(item, 'ResTarget'), 'val'), 'ColumnRef') !== undefined);
+  if (['groupClause', 'distinctClause'].some((clause) => part(select, clause) !== undefined)) return false;
+  const renamed = new Set<string>();
+  for (const item of list(select, 'targetList')) {
+    const target = as(item, 'ResTarget');
+    const column = as(part(target, 'val'), 'ColumnRef');
+    if (!column) return false;
+    const name = target && text(target, 'name');
+    if (name !== undefined && name !== words(list(column, 'fields')).at(-1)) renamed.add(name);
+  }
+  return list(select, 'sortClause').every((item) => {
+    const by = part(as(item, 'SortBy'), 'node');
+    const fields = words(list(as(by, 'ColumnRef'), 'fields'));
+    return as(by, 'A_Const') === undefined && !(fields.length === 1 && renamed.has(fields[0] ?? ''));
+  });
 }

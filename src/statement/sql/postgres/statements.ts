@@ -156,12 +156,14 @@ class StatementReader {
         return;
       case 'create-table-as':
         this.#facts.stored = text(body, 'objtype') === 'OBJECT_MATVIEW';
+        this.#facts.keepsRows = true;
         this.#nested(part(body, 'query'));
         this.#outline.returnsRows = false;
         this.#definitions.createTableAs(body);
         return;
       case 'create-view':
         this.#facts.stored = true;
+        this.#facts.keepsRows = true;
         this.#nested(part(body, 'query'));
         this.#outline.returnsRows = false;
         this.#definitions.createView(body);
@@ -255,6 +257,7 @@ class StatementReader {
       outline.returnsRows = false;
       outline.verb = 'create';
       outline.object = 'table';
+      this.#facts.keepsRows = true;
       this.#definitions.create(child(into, 'rel'));
     }
   }
