@@ -11,7 +11,6 @@ import {
   type UnmaskTerms,
   unmaskBinding,
   viewOf,
-  type World,
   type Worlds,
 } from '../dataplane/index.ts';
 import type { Ledger } from '../ledger/index.ts';

@@ -113,7 +113,8 @@ export function confidenceOf(evidence: readonly LabelEvidence[]): number {
     if (hits > 0) best = Math.max(best, wilson(Math.min(hits, rows) / rows, rows));
   }
   const doubt = 1 - (!named ? 0 : best === 0 && looked >= ENOUGH ? NAME_UNCONFIRMED : NAME);
-  return Math.floor(100 * (1 - (1 - best) * doubt));
+  // 1 - (1 - 0.2) is a little less than 0.2.
+  return Math.floor(100 * (1 - (1 - best) * doubt) + 1e-9);
 }
 
 function wilson(share: number, n: number): number {

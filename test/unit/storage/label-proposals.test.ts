@@ -132,7 +132,7 @@ test('a state database of before gets the table', async (t) => {
   const folder = await folderOf(t);
   await (await openStorage(folder)).close();
   const old = new DatabaseSync(join(folder, 'control.db'));
-  old.exec(`DROP TABLE label_proposals; DELETE FROM kysely_migration WHERE name = '0002-label-proposals'`);
+  old.exec(`DROP TABLE label_proposals; DELETE FROM kysely_migration WHERE name > '0001-control-state'`);
   old.close();
   const storage = await openStorage(folder);
   t.after(() => storage.close());
