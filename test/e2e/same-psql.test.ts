@@ -60,6 +60,31 @@ const scripts: Readonly<Record<string, string>> = {
     SELECT * FROM generate_series(1, 3) g(n) WHERE 6 / (n - 2) > 0;
     SELECT shop.vat('a', 'b');
     DROP TABLE shop.customers;`,
+  'errors about what is not there': `
+    SELECT * FROM nowhere.nothing;
+    INSERT INTO nothing VALUES (1);
+    UPDATE nothing SET a = 1;
+    MERGE INTO nothing USING shop.orders o ON true WHEN MATCHED THEN DELETE;
+    COPY nothing TO STDOUT;
+    COPY nowhere.nothing TO STDOUT;
+    COPY shop.customers (nothing) TO STDOUT;
+    COPY (SELECT 1 FROM nothing) TO STDOUT;
+    COPY nothing FROM STDIN;
+    TRUNCATE nothing;
+    TRUNCATE nowhere.nothing;
+    BEGIN; LOCK TABLE nothing; ROLLBACK;
+    VACUUM nothing;
+    ANALYZE shop.nothing;
+    REFRESH MATERIALIZED VIEW nothing;
+    REINDEX TABLE nothing;
+    CLUSTER nothing;
+    CREATE TABLE shop.heir () INHERITS (nothing);
+    CREATE TABLE shop.heir PARTITION OF nothing DEFAULT;
+    CREATE TABLE shop.heir (LIKE nothing);
+    CREATE INDEX ON nothing (a);
+    CREATE VIEW shop.vain AS SELECT * FROM nothing;
+    DECLARE c CURSOR FOR SELECT * FROM nothing;
+    PREPARE q AS SELECT * FROM nothing;`,
   notices: `
     SELECT shop.order_count(1);
     DO $$ BEGIN RAISE WARNING 'careful' USING ERRCODE = '01Z99', HINT = 'or not', TABLE = 'customers'; RAISE INFO 'and info'; END $$;

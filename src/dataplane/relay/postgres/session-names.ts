@@ -191,7 +191,7 @@ export class SessionNames {
     const known = this.#plans.get(text);
     if (known) return { plan: known };
     const planned = this.#make(text, view);
-    if ('refusal' in planned && planned.refusal.sqlstate === '42P01') {
+    if ('refusal' in planned && ['42P01', '3F000'].includes(planned.refusal.sqlstate ?? '')) {
       // Perhaps younger than the snapshot.
       return this.#options.refreshCatalog('mismatch').then(() => this.#make(text, this.view()));
     }

@@ -190,7 +190,7 @@ export class Reader {
     const inside = this.#enter(scope, child(body, 'withClause'));
     const around = this.facts.part;
     this.facts.part = writingPart('InsertStmt', body);
-    const target = this.write(child(body, 'relation'), 'write');
+    const target = this.write(child(body, 'relation'), 'write', true);
     for (const column of list(body, 'cols')) this.visit(list(as(column, 'ResTarget'), 'indirection'), inside);
     this.visit(part(body, 'selectStmt'), { ctes: inside.ctes, level: scope.level });
     if (target) inside.level?.sites.push(target);
@@ -204,7 +204,7 @@ export class Reader {
     const inside = this.#enter(scope, child(body, 'withClause'));
     const around = this.facts.part;
     this.facts.part = writingPart(tag, body);
-    const target = this.write(child(body, 'relation'), 'write');
+    const target = this.write(child(body, 'relation'), 'write', true);
     if (target) inside.level?.sites.push(target);
     this.visit(
       body[tag === 'MergeStmt' ? 'sourceRelation' : tag === 'DeleteStmt' ? 'usingClause' : 'fromClause'],
@@ -259,7 +259,7 @@ export class Reader {
     const alias = child(rangeVar, 'alias');
     this.facts.raise('read');
     if (this.#isCte(name, scope.ctes)) return;
-    const resolved = this.#resolve(name, location(rangeVar), 'read');
+    const resolved = this.#resolve(name, location(rangeVar), 'read', how.copyColumns === undefined);
     const correlationName = text(alias, 'aliasname') ?? name.name;
     if (resolved?.kind === 'temporary') this.facts.readsTemporary = true;
     if (resolved?.kind !== 'relation' && resolved?.kind !== 'system') this.facts.meetsAnyType = true;
@@ -356,11 +356,14 @@ export class Reader {
     });
   }
 
-  /** A relation that is written or otherwise acted on. Returns its draft when it is one of the catalog's. */
-  write(rangeVar: Tree | undefined, action: 'write' | 'define' | 'read'): SiteDraft | undefined {
+  /**
+   * A relation that is written or otherwise acted on. Returns its draft when it is one of the catalog's. `pointed`: when it is not there, the
+   * server says where its name stands, which it does where it analyses the statement, and not where it only looks up a relation.
+   */
+  write(rangeVar: Tree | undefined, action: 'write' | 'define' | 'read', pointed = false): SiteDraft | undefined {
     if (!rangeVar) return undefined;
     const name = relationName(rangeVar);
-    const resolved = this.#resolve(name, location(rangeVar), action);
+    const resolved = this.#resolve(name, location(rangeVar), action, pointed);
     if (resolved?.kind !== 'relation' && resolved?.kind !== 'system') this.facts.meetsAnyType = true;
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
@@ -399,7 +402,7 @@ export class Reader {
     return draft;
   }
 
-  #resolve(name: RelationName, offset: number, action: Action) {
+  #resolve(name: RelationName, offset: number, action: Action, pointed: boolean) {
     const resolved = this.names.resolve(name);
     const shown = [name.catalog, name.schema, name.name].filter((part) => part !== undefined).join('.');
     if (this.names.catalogUncertain && resolved.kind !== 'temporary' && resolved.kind !== 'system') {
@@ -419,11 +422,13 @@ export class Reader {
             : tableResource(this.connection, schema, name.name),
         );
       }
-      this.facts.hazardAt(this.tokens, offset, {
+      const { schema } = name;
+      const nowhere = !pointed && schema !== undefined && !this.names.catalog.schemas.has(schema);
+      this.facts.hazardAt(pointed ? this.tokens : undefined, offset, {
         code: 'undefined-relation',
-        message: `relation "${shown}" does not exist`,
+        message: nowhere ? `schema "${schema}" does not exist` : `relation "${shown}" does not exist`,
         applies: this.names.catalogUncertain ? 'hidden-anywhere' : 'everyone',
-        sqlstate: '42P01',
+        sqlstate: nowhere ? '3F000' : '42P01',
       });
       return undefined;
     }
