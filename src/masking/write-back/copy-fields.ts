@@ -5,6 +5,7 @@ const KEPT = 16_384;
 const BACKSLASH = 0x5c;
 const LINE_FEED = 0x0a;
 const RETURN = 0x0d;
+const NOTHING = Buffer.alloc(0);
 
 /** Told of each value that somebody wants to see, as soon as it is complete; not of NULLs. */
 export type OnField = (column: number, bytes: Buffer) => void;
@@ -32,6 +33,10 @@ class Value {
     this.#length += part.length;
   }
 
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
   /** Undefined when it was too long to be kept; begins anew. */
   take(): Buffer | undefined {
     const whole =
@@ -48,10 +53,13 @@ class TextFields implements CopyFields {
   readonly #delimiter: number;
   readonly #quote: number;
   readonly #escape: number;
-  readonly #nullText: string;
+  readonly #null: Buffer;
   readonly #wanted: ReadonlySet<number>;
   readonly #onField: OnField;
-  readonly #value = new Value();
+  /** 1 for bytes that may mean something. */
+  readonly #special = new Uint8Array(256);
+  /** The beginning of a value whose end is in a later piece. */
+  readonly #begun = new Value();
   #column = 0;
   #inQuotes = false;
   /** The next byte means itself. */
@@ -64,51 +72,69 @@ class TextFields implements CopyFields {
     this.#delimiter = data.delimiter.charCodeAt(0);
     this.#quote = this.#csv ? data.quote.charCodeAt(0) : -1;
     this.#escape = this.#csv ? data.escape.charCodeAt(0) : BACKSLASH;
-    this.#nullText = data.nullText;
+    for (const byte of [this.#delimiter, this.#quote, this.#escape, LINE_FEED, RETURN]) this.#special[byte] = 1;
+    this.#null = Buffer.from(data.nullText);
     this.#header = data.header;
     this.#wanted = wanted;
     this.#onField = onField;
   }
 
   push(bytes: Buffer): void {
+    const special = this.#special;
+    const { length } = bytes;
     let from = 0;
-    for (let at = 0; at < bytes.length; at++) {
-      const byte = bytes[at];
+    for (let at = 0; at < length; at++) {
+      const byte = bytes[at] as number;
       if (this.#escaped) this.#escaped = false;
-      else if (this.#csv ? this.#inQuotes && byte === this.#escape && byte !== this.#quote : byte === BACKSLASH)
-        this.#escaped = true;
-      // A doubled quote closes and opens again.
-      else if (byte === this.#quote) this.#inQuotes = !this.#inQuotes;
-      else if (!this.#inQuotes && (byte === this.#delimiter || byte === LINE_FEED || byte === RETURN)) {
-        this.#keep(bytes, from, at);
-        this.#endField(byte !== this.#delimiter);
+      else if (special[byte] === 1 && this.#ends(byte)) {
+        this.#endField(bytes.subarray(from, at), byte !== this.#delimiter);
         from = at + 1;
+      } else {
+        // Most bytes mean nothing.
+        while (at + 1 < length && special[bytes[at + 1] as number] === 0 && !this.#escaped) at += 1;
       }
     }
-    this.#keep(bytes, from, bytes.length);
+    if (this.#isWanted()) this.#begun.add(bytes.subarray(from));
   }
 
   end(): void {
-    this.#endField(true);
+    this.#endField(NOTHING, true);
   }
 
-  #keep(bytes: Buffer, from: number, to: number): void {
-    if (from < to && !this.#header && this.#wanted.has(this.#column)) this.#value.add(bytes.subarray(from, to));
+  /** What a special byte does; true when a value ends with it. */
+  #ends(byte: number): boolean {
+    if (this.#csv ? this.#inQuotes && byte === this.#escape && byte !== this.#quote : byte === BACKSLASH) {
+      this.#escaped = true;
+      return false;
+    }
+    if (byte === this.#quote) {
+      // A doubled quote closes and opens again.
+      this.#inQuotes = !this.#inQuotes;
+      return false;
+    }
+    return !this.#inQuotes && (byte === this.#delimiter || byte === LINE_FEED || byte === RETURN);
   }
 
-  #endField(endsLine: boolean): void {
-    if (!this.#header && this.#wanted.has(this.#column)) {
-      const written = this.#value.take();
-      if (written !== undefined) this.#tell(written);
+  #isWanted(): boolean {
+    return !this.#header && this.#wanted.has(this.#column);
+  }
+
+  #endField(rest: Buffer, endsLine: boolean): void {
+    if (this.#isWanted()) {
+      let written: Buffer | undefined = rest;
+      if (!this.#begun.empty) {
+        this.#begun.add(rest);
+        written = this.#begun.take();
+      }
+      if (written !== undefined && written.length <= KEPT) this.#tell(written);
     }
     this.#column = endsLine ? 0 : this.#column + 1;
     if (endsLine) this.#header = false;
   }
 
   #tell(written: Buffer): void {
-    if (written.equals(Buffer.from(this.#nullText))) return;
-    const special = this.#csv ? this.#quote : BACKSLASH;
-    if (!written.includes(special)) this.#onField(this.#column, written);
+    if (written.equals(this.#null)) return;
+    if (!written.includes(this.#csv ? this.#quote : BACKSLASH)) this.#onField(this.#column, written);
     else this.#onField(this.#column, this.#csv ? this.#unquoted(written) : unescaped(written));
   }
 

@@ -191,31 +191,33 @@ class Collector {
       origin: rows.open ? everything(rows) : (rows.columns[index]?.origin ?? NOTHING),
     }));
     const conflict = child(body, 'onConflictClause');
-    const updates = text(conflict, 'action') === 'ONCONFLICT_UPDATE';
     const columns = inserted.map(({ name, origin }) => flow(name, origin));
     if (names.length === 0) columns.push(flow(undefined, everything(rows)));
-    if (updates) {
-      const there = this.#tracer.environment(environment.ctes);
-      there.sources.push({ alias, ...unmarked(target) }, { alias: 'excluded', columns: inserted, open: undefined });
-      columns.push(...this.#assignments(list(conflict, 'targetList'), there));
-    }
-    this.#write(target, updates, columns);
+    this.#write(target, false, columns);
+    if (text(conflict, 'action') !== 'ONCONFLICT_UPDATE') return;
+    const there = this.#tracer.environment(environment.ctes);
+    there.sources.push({ alias, ...unmarked(target) }, { alias: 'excluded', columns: inserted, open: undefined });
+    this.#write(target, true, this.#assignments(list(conflict, 'targetList'), there));
   }
 
   #merge(body: Tree, target: Target | undefined, environment: Environment<Item>): void {
     this.#tracer.from(part(body, 'sourceRelation'), environment);
-    const clauses = list(body, 'mergeWhenClauses').map((item) => as(item, 'MergeWhenClause'));
-    const columns = clauses.flatMap((clause) => {
+    for (const item of list(body, 'mergeWhenClauses')) {
+      const clause = as(item, 'MergeWhenClause');
       const targets = list(clause, 'targetList');
-      if (text(clause, 'commandType') !== 'CMD_INSERT') return this.#assignments(targets, environment);
-      const listed = targets.map((item) => text(as(item, 'ResTarget'), 'name'));
-      const all = target?.relation?.columns.map((column) => column.name);
-      return list(clause, 'values').map((value, index) =>
-        flow((listed.length > 0 ? listed : all)?.[index], this.#tracer.expression(value, environment)),
+      if (text(clause, 'commandType') !== 'CMD_INSERT') {
+        this.#write(target, true, this.#assignments(targets, environment));
+        continue;
+      }
+      const listed = targets.map((column) => text(as(column, 'ResTarget'), 'name'));
+      const names = listed.length > 0 ? listed : target?.relation?.columns.map((column) => column.name);
+      const values = list(clause, 'values').map((value) => this.#tracer.expression(value, environment));
+      this.#write(
+        target,
+        false,
+        values.map((origin, index) => flow(names?.[index], origin)),
       );
-    });
-    const updates = clauses.some((clause) => text(clause, 'commandType') === 'CMD_UPDATE');
-    this.#write(target, updates, columns);
+    }
   }
 
   #assignments(targets: readonly unknown[], environment: Environment<Item>): ColumnWrite[] {
