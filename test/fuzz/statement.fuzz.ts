@@ -24,7 +24,10 @@ test('no text makes the analyser or the substitution throw, and every site lies 
   const analyser = await sharedAnalyser();
   fc.assert(
     fc.property(fc.oneof(text, fc.string({ unit: 'binary' })), (sql) => {
-      const script = analyser.analyse(sql, { catalog, session, connection: 'shop', objects: noObjects });
+      const world = { catalog, session, connection: 'shop', objects: noObjects };
+      const script = analyser.analyse(sql, world);
+      const followed = analyser.analyse(sql, { ...world, followValues: true });
+      assert.equal('kind' in followed, 'kind' in script, `following values changes what is understood: ${sql}`);
       if ('kind' in script) return;
       const bytes = Buffer.byteLength(sql);
       for (const statement of script.statements) {
