@@ -180,6 +180,25 @@ test('an error without fields, or with odd ones, is still an error for the clien
   await assertServes();
 });
 
+test('a target that closes in the middle of a row: nothing is put into the row, and the connection ends', async () => {
+  const long = row('y'.repeat(60_000));
+  const answer = [described('email'), row('x'), long.subarray(0, 20_000)];
+  fake.sabotage = { on: '/* half a row */', answer, after: 'close' };
+  const client = await rig.login('engineers', 'eve');
+  const from = client.replies.length;
+  client.send(frontend.query('SELECT email FROM people /* half a row */'));
+  await client.end();
+  assert.deepEqual(
+    client.replies.slice(from).map(({ type }) => type),
+    ['T', 'D'],
+  );
+  assert.ok(
+    long.subarray(0, 20_000).equals(client.rest),
+    `${client.rest.length} bytes, ${client.rest.toString('latin1').slice(-100)}`,
+  );
+  await assertServes();
+});
+
 test('a target that closes in the middle of a result: what came is delivered, then the end is told', async () => {
   fake.sabotage = { on: '/* cut */', answer: [described('a'), row('1'), row('2').subarray(0, 9)], after: 'close' };
   const client = await rig.login();

@@ -111,6 +111,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   /** The client's socket still writes from the target's read buffer. */
   #lending = false;
   #toClient: Buffer[] = [];
+  /** What was written to the client ends inside a row. */
+  #insideRow = false;
   /** Result columns by plan, for rows that come with a later message. */
   readonly #described = new WeakMap<Plan, readonly Field[]>();
   readonly #outbox: Outbox;
@@ -197,7 +199,8 @@ export class PostgresRelay implements RelayCore, ReplyHost {
       ...this.#durableWaiters.splice(0),
     ])
       wake();
-    if (farewell && this.#client.writable) this.#client.write(encodeRefusal(farewell, 'FATAL'));
+    // Inside a row there is no place for it: the client would take it for a part of the row, or lose its way.
+    if (farewell && !this.#insideRow && this.#client.writable) this.#client.write(encodeRefusal(farewell, 'FATAL'));
     this.#client.destroySoon();
     if (reason !== 'target-lost' && this.#target.writable) this.#target.write(frontend.terminate());
     this.#target.destroySoon();
@@ -455,6 +458,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     if (this.#toClient.length === 0) return;
     const buffers = this.#toClient;
     this.#toClient = [];
+    this.#insideRow = this.replies.insideRow;
     if (!this.#client.writable) return;
     if (!write(this.#client, buffers, this.#lent ? this.#written : undefined)) this.#pauseTarget();
     if (!this.#lent || this.#client.writableLength === 0) return;

@@ -142,6 +142,13 @@ export class Replies implements ScanSink {
     return this.#looking;
   }
 
+  /** A row for the client has begun and not ended: nothing else may be written to him. */
+  get insideRow(): boolean {
+    const head = this.queue.first;
+    if (!this.#scanner.insideFrame || !head || head.capture || head.silenced) return false;
+    return head.runs[head.at]?.cut === undefined;
+  }
+
   /** The target has said itself why it will close the connection. */
   get fatal(): boolean {
     return this.#fatal;
