@@ -146,8 +146,14 @@ const AGGREGATE_FUNCTIONS = [
   .map((column) => `g.${column}::pg_catalog.oid::pg_catalog.int8`)
   .join(', ');
 
-/** One function as a JSON array; `source` is an SQL expression over `p`, `l`, `n`. */
-function functionRow(source: string): string {
+/** Characters of a body: a longer one is not read, so nobody from whom something is hidden may call it. */
+const LONGEST_BODY = 262_144;
+
+const bounded = (body: string): string =>
+  `CASE WHEN pg_catalog.length(${body}) OPERATOR(pg_catalog.<=) ${LONGEST_BODY} THEN ${body} END`;
+
+/** One function as a JSON array; `source` and `defaults` are SQL expressions over `p`, `l`, `n`. */
+function functionRow(source: string, defaults: string): string {
   return `pg_catalog.json_build_array(
     p.oid::pg_catalog.int8, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.proargtypes::pg_catalog.text,
     p.proargnames, p.proargmodes, p.prorettype::pg_catalog.int8, p.proretset, p.prosecdef, p.proconfig, ${source},
@@ -156,7 +162,9 @@ function functionRow(source: string): string {
         AND dep.deptype ${eq} 'e' AND dep.refclassid ${eq} 3079::pg_catalog.oid LIMIT 1),
     CASE WHEN p.prokind ${eq} 'a' AND n.nspname ${ne} 'pg_catalog' THEN (
       SELECT pg_catalog.json_build_array(${AGGREGATE_FUNCTIONS})
-        FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END
+        FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END,
+    pg_catalog.pg_get_userbyid(p.proowner), pg_catalog.to_json(p.proallargtypes::pg_catalog.int8[]),
+    CASE WHEN p.proargdefaults IS NOT NULL AND n.nspname ${ne} 'pg_catalog' THEN ${defaults} END
   )::pg_catalog.text`;
 }
 
@@ -195,9 +203,9 @@ export function functionsSql(serverVersion: number, standardBodies = true): stri
       ? 'COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc)'
       : 'p.prosrc';
   const source = `CASE WHEN ${readableLanguage}
-      AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${body} END`;
+      AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${bounded(body)} END`;
   return `
-SELECT ${functionRow(source)}
+SELECT ${functionRow(source, 'pg_catalog.pg_get_expr(p.proargdefaults, 0::pg_catalog.oid)')}
   FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
   JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
@@ -224,7 +232,9 @@ const extensionOf = (catalog: number, object: string): string => `
 /** Operators outside pg_catalog; shell operators, which run nothing, are left out. */
 export const OPERATORS_SQL = `
 SELECT pg_catalog.json_build_array(
-         n.nspname, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8,${extensionOf(2617, 'o.oid')}
+         n.nspname, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8,${extensionOf(2617, 'o.oid')},
+         (SELECT pg_catalog.json_agg(s.oprcode::pg_catalog.oid::pg_catalog.int8 ORDER BY s.oid) FROM pg_catalog.pg_operator s
+           WHERE (s.oid ${eq} o.oprcom OR s.oid ${eq} o.oprnegate) AND s.oprcode::pg_catalog.oid ${ne} 0::pg_catalog.oid)
        )::pg_catalog.text
   FROM pg_catalog.pg_operator o
   JOIN pg_catalog.pg_namespace n ON n.oid ${eq} o.oprnamespace
@@ -274,7 +284,7 @@ export function sessionObjectsSql(relations: readonly Oid[], functions: readonly
   return `
 WITH RECURSIVE ${relationRows(`c.oid ${eq} ANY (${among(relations)})`)}
 SELECT (SELECT pg_catalog.json_agg(r.relation ORDER BY r.oid)::pg_catalog.text FROM relation_rows r),
-       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN p.prosrc END`)} ORDER BY p.oid)::pg_catalog.text
+       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN ${bounded('p.prosrc')} END`, "''")} ORDER BY p.oid)::pg_catalog.text
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang

@@ -57,7 +57,8 @@ export class Calls {
     // One that is named with its schema and not in the snapshot is temporary, or new.
     if (schema !== undefined && !found?.length) this.#userOperator(`${schema}.${operator}`);
     for (const candidate of found ?? []) {
-      if (!this.#runs(candidate.implementation)) this.#userOperator(`${candidate.schema}.${operator}`);
+      const implementations = [candidate.implementation, ...(candidate.substitutes ?? [])];
+      if (!implementations.every((oid) => this.#runs(oid))) this.#userOperator(`${candidate.schema}.${operator}`);
     }
   }
 
@@ -65,6 +66,7 @@ export class Calls {
   #runs(oid: Oid): boolean {
     const fn = this.#names.index.functionByOid(oid);
     if (!fn || isBuiltInWithRule(fn)) return false;
+    if (!SYSTEM_SCHEMAS.has(fn.schema)) this.#facts.names(fn.schema, fn.name);
     this.#callUser(fn);
     return true;
   }
@@ -72,7 +74,7 @@ export class Calls {
   /** A type that stands in the statement. A cast written as a call, `coin(x)`, runs a function only when one has that name. */
   typeNamed(name: readonly string[]): void {
     const { index } = this.#names;
-    if (index.calledCasts.length === 0) return;
+    if (index.calledCasts.length === 0 && !index.checksDomains) return;
     const schema = name[name.length - 2];
     for (const type of index.types(name[name.length - 1] ?? '')) {
       if (schema === undefined || type.schema === schema) this.#facts.typesNamed.add(type.oid);
@@ -86,7 +88,7 @@ export class Calls {
    */
   casts(): void {
     const { index } = this.#names;
-    if (index.calledCasts.length === 0) return;
+    if (index.calledCasts.length === 0 && !index.checksDomains) return;
     const named = new Set([...this.#facts.typesNamed].flatMap((oid) => index.typesWithin(oid)));
     const present = new Set(named);
     for (const oid of this.#facts.typesMet) for (const type of index.typesWithin(oid)) present.add(type);
@@ -98,6 +100,7 @@ export class Calls {
         for (const type of index.typesWithin(column.typeOid)) present.add(type);
       }
     }
+    if (index.checksDomains) for (const type of present) this.#inner.checks(type, this.#facts);
     const anyType = this.#facts.meetsAnyType || [...present].some((type) => index.isRange(type));
     const met = (type: Oid): boolean => anyType || type < FIRST_USER_OID || present.has(type);
     for (const cast of index.calledCasts) {
@@ -190,17 +193,28 @@ export class Calls {
       }
       return;
     }
-    if (fn.language === 'sql' && fn.source !== undefined && this.#inner.body(fn, this.#facts)) return;
+    if (this.#inner.body(fn, this.#facts)) {
+      // Whoever writes a policy reads the list of functions, not their bodies: what is not plain SQL needs leave.
+      if (fn.language !== 'sql') this.#askCall(fn);
+      return;
+    }
     this.#opaqueFunction(fn);
+  }
+
+  #askCall({ schema, name }: CatalogFunction): void {
+    this.#facts.ask('call', { type: 'Function', connection: this.#connection, schema, name });
   }
 
   #opaqueFunction(fn: CatalogFunction): void {
     this.#facts.raise('change');
     this.runsCode();
-    this.#facts.ask('call', { type: 'Function', connection: this.#connection, schema: fn.schema, name: fn.name });
+    this.#askCall(fn);
+    const why = ['sql', 'plpgsql'].includes(fn.language)
+      ? 'what it runs is not all written in it'
+      : 'what it runs cannot be read';
     this.#facts.hazards.push({
       code: 'opaque-function',
-      message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data. Ask for access to the unmasked data.`,
+      message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data: ${why}. Ask for access to the unmasked data.`,
       applies: 'hidden-anywhere',
     });
   }
