@@ -195,7 +195,7 @@ export class Attached {
     if (/OPERATOR\(|::\s*(?:"[^"]*"|[\w$]+)\.|\.\s*(?:"[^"]*"|[\w$]+)\s*\(/i.test(text)) return false;
     return [...text.matchAll(/([\w$]+)"?\s*\(/g)].every(([, name]) => {
       const rule = builtInRule(name ?? '');
-      return rule === undefined || rule.kind === 'sequence';
+      return rule === undefined || rule.treatment === 'sequence';
     });
   }
 }

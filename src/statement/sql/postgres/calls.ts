@@ -1,5 +1,6 @@
+import type { FunctionRule } from '../../../model/built-in-rules.ts';
 import type { CatalogFunction, Oid } from '../../../model/catalog.ts';
-import { type BuiltInRule, builtInRule } from './built-ins.ts';
+import { builtInRule, queriesOf } from './built-ins.ts';
 import { isBuiltInWithRule, isCompiled } from './catalog-index.ts';
 import { type Facts, tableResource } from './facts.ts';
 import type { Tokens } from './lexer.ts';
@@ -140,7 +141,9 @@ export class Calls {
     if (builtIn || native) {
       if (name === 'set_config') this.#setConfig(args, scope);
       else if (name === 'current_setting') this.#currentSetting(args, scope);
-      const rule = builtInRule(name);
+      const rule =
+        candidates.map((fn) => builtInRule(name, fn.extension)).find((found) => found !== undefined) ??
+        builtInRule(name);
       const home = schema ?? candidates.find((fn) => fn.extension !== undefined)?.schema ?? 'pg_catalog';
       if (rule) this.#builtIn({ schema: home, name }, rule, args);
     }
@@ -225,7 +228,7 @@ export class Calls {
     this.#facts.forgetsPath = true;
   }
 
-  #builtIn(fn: { schema: string; name: string }, rule: BuiltInRule, args: readonly unknown[]): void {
+  #builtIn(fn: { schema: string; name: string }, rule: FunctionRule, args: readonly unknown[]): void {
     const { name } = fn;
     const call = (): void => {
       this.#facts.raise('change');
@@ -238,31 +241,26 @@ export class Calls {
         applies: 'hidden-anywhere',
       });
     };
-    switch (rule.kind) {
-      case 'administers':
+    switch (rule.treatment) {
+      case 'allowed':
+        return;
+      case 'call':
         call();
         return;
-      case 'acts':
+      case 'refused-and-call':
         call();
         hazard('server-access');
         return;
-      case 'reads-around':
+      case 'refused':
         hazard('reads-around');
         return;
       case 'sequence':
         this.#sequence(args[0]);
         return;
-      case 'prints-relation': {
+      case 'judged': {
         this.#facts.late = true;
-        const relation = constant(args[0]);
-        const understood = typeof relation === 'string' && this.#inner.sql(`TABLE ${relation}`, this.#facts);
-        if (!understood) hazard('dynamic-sql');
-        return;
-      }
-      case 'runs-sql': {
-        this.#facts.late = true;
-        const texts = rule.sql(args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null))));
-        const understood = texts?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
+        const given = args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null)));
+        const understood = queriesOf(name, given)?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
         if (!understood) hazard('dynamic-sql');
         return;
       }

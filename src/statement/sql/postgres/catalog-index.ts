@@ -46,7 +46,7 @@ export function isCompiled(fn: CatalogFunction): boolean {
 
 /** Reads, acts or prints beyond its arguments: see `BuiltInRule`. */
 export function isBuiltInWithRule(fn: CatalogFunction): boolean {
-  return (fn.schema === 'pg_catalog' || isCompiled(fn)) && builtInRule(fn.name) !== undefined;
+  return (fn.schema === 'pg_catalog' || isCompiled(fn)) && builtInRule(fn.name, fn.extension) !== undefined;
 }
 
 const indexes = new WeakMap<CatalogSnapshot, CatalogIndex>();

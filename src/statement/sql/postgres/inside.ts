@@ -274,7 +274,8 @@ const INSTEAD = 'Query the relation directly, or ask for access to the unmasked 
 function reads(facts: Facts, what: string, names: Names): readonly Hazard[] {
   return facts.ownSites().flatMap((site) => {
     const relation = names.catalog.relations.get(site.relation);
-    return relation ? [hazardOfReading(what, relation, site.columns)] : [];
+    const nothing = site.columns !== 'all' && site.columns.size === 0;
+    return relation && !nothing ? [hazardOfReading(what, relation, site.columns)] : [];
   });
 }
 
