@@ -22,6 +22,7 @@ const tasks = {
   e2e: { script: 'scripts/test.mjs', arguments: ['--only', 'e2e'], where: 'checkout', clients: true },
   fault: { script: 'scripts/test.mjs', arguments: ['--only', 'fault'], where: 'checkout', clients: true },
   fuzz: { script: 'scripts/test.mjs', arguments: ['--only', 'fuzz'], where: 'checkout' },
+  versions: { script: 'scripts/versions.mjs', arguments: [], where: 'checkout', clients: true },
   bench: { script: 'bench/main.ts', arguments: [], where: 'checkout', clients: true },
 };
 

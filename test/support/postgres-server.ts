@@ -122,8 +122,10 @@ async function load(
   return rows[0]?.version ?? '';
 }
 
-/** Folder with the server's programs. */
+/** Folder with the server's programs; `npm run versions` says which. */
 async function binaries(): Promise<string> {
+  const chosen = process.env['GATEHOUSE_TEST_POSTGRES'];
+  if (chosen !== undefined) return chosen;
   const installed = existsSync(DEBIAN) ? readdirSync(DEBIAN) : [];
   const newest = installed
     .map(Number)
