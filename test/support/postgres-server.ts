@@ -40,7 +40,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   await run(
     join(bin, 'initdb'),
     [
-      ...['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+      ...['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
       ...['--auth-local=trust', '--auth-host=scram-sha-256'],
     ],
     as,

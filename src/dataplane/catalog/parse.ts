@@ -145,8 +145,10 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
     name: names[index] ?? '',
     type,
   }));
-  // Its texts would be read by other rules than the session's.
-  const readsOtherwise = settings.some((setting) => /^standard_conforming_strings=/i.test(setting));
+  // Its text or the names in it would be read by other rules than the session's.
+  const readsOtherwise = settings.some((setting) =>
+    /^(?:standard_conforming_strings|role|session_authorization)=/i.test(setting),
+  );
   const searchPath = settings.find((setting) => /^search_path=/i.test(setting))?.slice('search_path='.length);
   return {
     ...head,

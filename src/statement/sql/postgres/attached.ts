@@ -39,6 +39,10 @@ const NOUNS: Readonly<Record<Exclude<CatalogAttachment['kind'], 'cascade'>, stri
   domain: 'a check or default of its domain',
 };
 
+/** As the server writes out what is not in pg_catalog: `OPERATOR(s.=)`, `::s.type`, `s.f(`, quoted names too. */
+const NAME = '(?:"(?:[^"]|"")*"|[\\w$]+)';
+const CALLS_OR_CASTS = new RegExp(`OPERATOR\\(|::\\s*${NAME}\\.|\\.\\s*${NAME}\\s*\\(`, 'i');
+
 /** Functions that hand on what they are given; https://www.postgresql.org/docs/current/functions-admin.html, sql-notify.html */
 const TELLING: ReadonlySet<string> = new Set(['pg_notify', 'set_config', 'pg_logical_emit_message']);
 
@@ -143,6 +147,7 @@ export class Attached {
     }
     if (!SYSTEM_SCHEMAS.has(fn.schema)) facts.names(fn.schema, fn.name);
     if (isCompiled(fn)) return;
+    facts.late = true;
     const read = this.#inside.triggered(fn, row);
     this.#take(read, facts, 'value', refuse);
   }
@@ -156,7 +161,7 @@ export class Attached {
     for (const { schema, name } of read.functions) if (!SYSTEM_SCHEMAS.has(schema)) facts.names(schema, name);
     facts.forgetsPath ||= read.forgetsPath;
     facts.changesContext ||= read.changesContext;
-    facts.late = true;
+    facts.late ||= read.late;
     const hazards = read.finishedHazards();
     if (hazards.some(({ applies }) => applies !== 'hidden-here')) refuse();
     // The answer of a condition shows no more than the condition of a view does.
@@ -192,7 +197,7 @@ export class Attached {
   #isPlain({ kind, text }: CatalogAttachment): boolean {
     if (kind === 'trigger' || kind === 'rule' || text === undefined || this.#names.index.calledCasts.length > 0)
       return false;
-    if (/OPERATOR\(|::\s*(?:"[^"]*"|[\w$]+)\.|\.\s*(?:"[^"]*"|[\w$]+)\s*\(/i.test(text)) return false;
+    if (CALLS_OR_CASTS.test(text)) return false;
     return [...text.matchAll(/([\w$]+)"?\s*\(/g)].every(([, name]) => {
       const rule = builtInRule(name ?? '');
       return rule === undefined || rule.treatment === 'sequence';

@@ -67,7 +67,10 @@ export class Bodies {
     return this.#once(attachment, text.length, () => {
       const whole = kind === 'trigger' || kind === 'rule';
       const body = this.sql(whole ? text : `SELECT ${text}`);
-      return body && whole ? { ...body, statements: body.statements.flatMap(partsOfDefinition) } : body;
+      if (!body) return undefined;
+      // The server keeps the tree, so the session's settings change nothing.
+      const read = { ...body, needsPlainStrings: false };
+      return whole ? { ...read, statements: body.statements.flatMap(partsOfDefinition) } : read;
     });
   }
 

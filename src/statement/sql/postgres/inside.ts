@@ -159,12 +159,12 @@ export class Inside implements Inner {
     const outer = this.#names.budget;
     if (outer === budget) return work();
     this.#names.budget = budget;
+    const forget = this.#names.remember();
     try {
       return work();
     } catch (error) {
       if (!(error instanceof BudgetExceeded)) throw error;
-      // What was half read may have changed what names mean.
-      this.#names.setPath(undefined, false);
+      forget();
       return false;
     } finally {
       this.#names.budget = outer;

@@ -86,6 +86,14 @@ export class Names {
     this.#first = this.#state;
   }
 
+  /** Gives what takes everything back that happens to names from now on. */
+  remember(): () => void {
+    const state = this.#state;
+    return () => {
+      this.#state = state;
+    };
+  }
+
   get path(): readonly string[] | undefined {
     return this.#state.path;
   }
