@@ -297,3 +297,31 @@ test('standard_conforming_strings off leaves bodies with backslashes unread', as
   });
   assert.deepEqual(hazardsOf(found), ['opaque-function hidden-anywhere']);
 });
+
+test('what is a word of the grammar today is a function’s name for a server that does not know the word', async () => {
+  const calls: Readonly<Record<string, readonly [call: string, since: number]>> = {
+    json_value: ["json_value(1, 'x')", 170000],
+    json_query: ["json_query(1, 'x')", 170000],
+    json_exists: ["json_exists(1, 'x')", 170000],
+    json_table: ["* FROM json_table(1, 'x' COLUMNS (a int))", 170000],
+    json_scalar: ['json_scalar(1)', 170000],
+    json_serialize: ['json_serialize(1)', 170000],
+    json: ['json(1)', 170000],
+    merge_action: ['merge_action()', 170000],
+    json_object: ['json_object(1, 2)', 160000],
+    json_array: ['json_array(1)', 160000],
+    json_arrayagg: ['json_arrayagg(1)', 160000],
+  };
+  for (const [name, [call, since]] of Object.entries(calls)) {
+    const f = plpgsql(`public.${name}`, 'BEGIN RETURN (SELECT email FROM shop.customers); END');
+    const world = withFunctions(f).catalog;
+    const older = await statement(`SELECT ${call}`, { catalog: { ...world, serverVersion: since - 1 } });
+    assert.ok(hazardsOf(older).includes('function-reads hidden-here'), name);
+    const newer = await statement(`SELECT ${call}`, { catalog: { ...world, serverVersion: since } });
+    assert.deepEqual(
+      hazardsOf(newer).filter((hazard) => !hazard.startsWith('unknown-function')),
+      [],
+      name,
+    );
+  }
+});

@@ -5,6 +5,7 @@ import { Calls } from './calls.ts';
 import { writingPart } from './deed.ts';
 import { type Facts, type SiteDraft, tableResource } from './facts.ts';
 import { repairGroupBy } from './group-by.ts';
+import { laterWord } from './later-words.ts';
 import type { Tokens } from './lexer.ts';
 import { type Names, type RelationName, relationName } from './names.ts';
 import { dottedName, relationPlace, samplePlace } from './places.ts';
@@ -83,6 +84,11 @@ export class Reader {
   }
 
   #node(tag: string, body: Tree, scope: Scope): void {
+    const name = laterWord(tag, body, this.names.catalog.serverVersion);
+    if (name !== undefined) {
+      this.facts.identifiers.add(name);
+      this.calls.call([name], [], location(body), scope);
+    }
     switch (tag) {
       case 'A_Const':
         return;
