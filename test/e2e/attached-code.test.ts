@@ -97,6 +97,7 @@ const MORE = `
   CREATE VIEW auto.open_window AS SELECT id, note FROM auto.stamp_note;
   CREATE FUNCTION auto.writes() RETURNS text LANGUAGE plpgsql AS $$ DECLARE v text; BEGIN
     INSERT INTO auto.set_note VALUES (77, 'x') RETURNING note INTO v; RETURN v; END $$;
+  CREATE VIEW auto.leaky AS SELECT id, auto.sql_peek() AS peek FROM auto.set_note;
   CREATE FUNCTION auto.slower(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
   CREATE OPERATOR auto.<~ (LEFTARG = text, RIGHTARG = text, FUNCTION = auto.slower);
 `;
@@ -186,6 +187,43 @@ for (const [sql, reason] of attacks) {
     assert.match(told, reason);
   });
 }
+
+/** More than one statement, in a session of its own. */
+for (const [make, then_] of [
+  ['CREATE TEMP TABLE mine (note auto.loud)', `INSERT INTO mine VALUES ('x')`],
+  ['CREATE TEMP TABLE copied AS SELECT note FROM auto.louder', `INSERT INTO copied VALUES ('x')`],
+  ['CREATE TEMP TABLE alike (LIKE auto.louder)', `COPY alike FROM STDIN`],
+] as const) {
+  test(`a domain runs its check in temporary tables too: ${make}`, async () => {
+    assert.doesNotMatch(await heard(analyst, make), /masked/);
+    const told = await heard(analyst, `${make}; ${then_}`);
+    assertMasked(told);
+    assert.match(told, /auto\.says_peek reads .*email/);
+    await assert.rejects(analyst.query(`${make}; ${then_}`), /auto\.says_peek reads .*email/);
+  });
+}
+
+test('a type named in a string runs its check too', async () => {
+  const { rows } = await engineer.query<{ v: number }>(`SELECT current_setting('server_version_num')::int AS v`);
+  if ((rows[0]?.v ?? 0) < 160_000) return;
+  for (const sql of [
+    `SELECT pg_input_is_valid('x', 'auto.loud')`,
+    `SELECT * FROM pg_input_error_info('x', 'auto.loud')`,
+    `SELECT pg_input_is_valid('x', lower('auto.loud'))`,
+  ]) {
+    assert.match(await heard(engineer, sql), SECRET);
+    const told = await heard(analyst, sql);
+    assertMasked(told);
+    assert.match(told, /auto\.says_peek reads .*email|runs the input function/);
+  }
+});
+
+test('a view over a function that reads a hidden column shows masks', async () => {
+  assert.match(await heard(engineer, 'SELECT peek FROM auto.leaky'), SECRET);
+  const told = await heard(analyst, 'SELECT id, peek FROM auto.leaky');
+  assertMasked(told);
+  assert.match(told, /"peek"/);
+});
 
 const benign: readonly string[] = [
   `INSERT INTO auto.stamp_note VALUES (2, 'x') RETURNING *`,

@@ -93,6 +93,8 @@ export class Calls {
     const named = new Set([...this.#facts.typesNamed].flatMap((oid) => index.typesWithin(oid)));
     const present = new Set(named);
     for (const oid of this.#facts.typesMet) for (const type of index.typesWithin(oid)) present.add(type);
+    if (index.checksDomains) this.#domains(named);
+    if (index.calledCasts.length === 0) return;
     const relations = [...this.#facts.sites.map(({ relation }) => relation), ...this.#facts.relationsMet];
     for (const relation of relations) {
       const row = index.rowType(relation.oid);
@@ -101,7 +103,6 @@ export class Calls {
         for (const type of index.typesWithin(column.typeOid)) present.add(type);
       }
     }
-    if (index.checksDomains) for (const type of present) this.#inner.checks(type, this.#facts);
     const anyType = this.#facts.meetsAnyType || [...present].some((type) => index.isRange(type));
     const met = (type: Oid): boolean => anyType || type < FIRST_USER_OID || present.has(type);
     for (const cast of index.calledCasts) {
@@ -113,6 +114,28 @@ export class Calls {
         applies: 'hidden-anywhere',
       });
     }
+  }
+
+  /** A value becomes one of a domain by a cast, in a function or a variable, in a column that is written, and in a view's expression. */
+  #domains(named: ReadonlySet<Oid>): void {
+    const { index } = this.#names;
+    const columns = [...this.#facts.sites.map(({ relation }) => relation), ...this.#facts.relationsMet]
+      .filter((relation) => relation.kind === 'view' || this.#facts.written.has(relation))
+      .flatMap((relation) => relation.columns.map(({ typeOid }) => typeOid));
+    const becoming = new Set(named);
+    for (const type of [...this.#facts.typesMet, ...columns]) {
+      for (const inner of index.typesWithin(type)) becoming.add(inner);
+    }
+    for (const type of becoming) this.#inner.checks(type, this.#facts);
+  }
+
+  /** A temporary relation that is written: its columns may be of any type while the session has not been asked for them. */
+  writesTemporary(name: string): void {
+    const known = this.#names.session.temporary.find((relation) => relation.name === name);
+    const types = known
+      ? known.columns.map(({ typeOid }) => typeOid)
+      : [...this.#names.catalog.types.values()].filter(({ kind }) => kind === 'domain').map(({ oid }) => oid);
+    if (this.#names.index.checksDomains) for (const type of types) this.#facts.typesMet.add(type);
   }
 
   #userOperator(operator: string): void {

@@ -398,6 +398,7 @@ export class Reader {
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
       this.facts.readsTemporary = true; // RETURNING
+      this.calls.writesTemporary(name.name);
       return undefined;
     }
     this.facts.raise(action === 'read' ? 'read' : 'change');
