@@ -10,6 +10,7 @@ import { Reader } from './reader.ts';
 import type { Inner, Scope } from './scope.ts';
 import { partOf, readStatement, type SessionObjects } from './statements.ts';
 import { tagged } from './tree.ts';
+import { writesOf } from './writes.ts';
 
 /** How deep functions may call functions before their reading is given up. */
 const MAX_DEPTH = 16;
@@ -28,6 +29,8 @@ export interface Place {
   readonly what: string;
   /** NEW and OLD in it. */
   readonly row?: RowOf;
+  /** What it writes is the target's own doing: its values are not followed. */
+  readonly attached?: true;
 }
 
 /** Common to everything that is read for one statement. */
@@ -90,8 +93,9 @@ export class Inside implements Inner {
     this.#bounded(() => {
       const scope = this.#namesOf(fn);
       const what = `The trigger function ${fn.schema}.${fn.name}`;
+      const attached = true;
       if (this.#running.has(fn.oid)) facts = new Facts();
-      else facts = scope && this.#function(fn, scope, { fn, what, row });
+      else facts = scope && this.#function(fn, scope, { fn, what, row, attached });
       return true;
     });
     return facts;
@@ -101,7 +105,7 @@ export class Inside implements Inner {
   attached(key: CatalogAttachment, body: Body, place: Place): Facts | undefined {
     let facts: Facts | undefined;
     this.#bounded(() => {
-      facts = this.#running.has(key) ? new Facts() : this.#read(body, this.#names, place, key);
+      facts = this.#running.has(key) ? new Facts() : this.#read(body, this.#names, { ...place, attached: true }, key);
       return true;
     });
     return facts;
@@ -196,6 +200,9 @@ export class Inside implements Inner {
   #read(body: Body, names: Names, place: Place, running: unknown): Facts | undefined {
     if (body.needsPlainStrings && !names.plainStrings) return undefined;
     const { fn, row } = place;
+    const { followValues } = this.#shared.world;
+    const follows = followValues === true && place.attached === undefined;
+    const writes: RelationWrite[] = [];
     const all = new Facts();
     all.speaks = body.speaks;
     const within = new Inside(this.#shared, names, new Set(this.#running).add(running));
@@ -208,17 +215,20 @@ export class Inside implements Inner {
         ...{ facts, names, connection: this.#shared.world.connection, inner: within, tokens: undefined },
         ...(around ? { around: around.scope } : {}),
       });
+      if (follows) facts.writes = followed(node, facts, names, NO_OBJECTS, fn ? 'function' : 'block');
       facts.attribute(0, partOf(readStatement(node, reader, NO_OBJECTS)));
       // Assigning to a variable casts to its type, which stands outside the statements.
       if (body.procedural) facts.meetsAnyType = true;
       for (const type of body.types) meet(type, reader, names);
       reader.calls.casts();
       if (body.procedural) facts.meetsAnyType = false;
+      if (follows) facts.takeCalledWrites(node, fn !== undefined);
       if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
       // The order in which a block changes names is not followed.
       if (body.procedural && facts.changesContext) return undefined;
       if (facts.forgetsPath) names.setPath(undefined, false);
       all.include(facts);
+      writes.push(...(facts.writes ?? []));
       all.hazards.push(...reads(facts, place.what, names));
     }
     if (row?.stored && around && (around.draft.rawAll || around.draft.raw.size > 0)) {
@@ -226,8 +236,35 @@ export class Inside implements Inner {
     }
     if (body.seesDetails) for (const relation of all.written) all.hazards.push(hazardOfDetails(place.what, relation));
     if (fn && all.changesContext) all.forgetsPath = true;
+    // Variables may hold what was read from a temporary relation.
+    const loses = body.procedural && all.readsTemporary;
+    if (follows) all.writes = loses ? writes.map(unfollowed) : writes;
     return all;
   }
+}
+
+/** Where each value that the statement writes may come from; within a function or a block names may be arguments or variables. */
+export function followed(
+  node: unknown,
+  facts: Facts,
+  names: Names,
+  objects: SessionObjects,
+  within: 'function' | 'block' | undefined,
+): readonly RelationWrite[] {
+  const onUnfollowed = () => {
+    facts.hazards.push({
+      code: 'unknown-name',
+      message: 'what is hidden from you has changed since the statement was prepared; prepare it again',
+      applies: 'everyone',
+      sqlstate: '0A000',
+    });
+  };
+  return writesOf(node, { names, prepared: (name) => objects.prepared(name), within, onUnfollowed });
+}
+
+function unfollowed(write: RelationWrite): RelationWrite {
+  const columns = write.columns.map((column) => (column.fromArguments ? { ...column, unfollowed: true } : column));
+  return { ...write, columns };
 }
 
 /** NEW and OLD, as a query level around the statements of a trigger or a rule. */
