@@ -325,3 +325,37 @@ test('what is a word of the grammar today is a function’s name for a server th
     );
   }
 });
+
+test('values are followed through a body: what is given to it may go into what it writes', async () => {
+  const parameters = [{ mode: 'in', name: 'a', type: 25 }] as const;
+  const writesOf = async (source: string, sql: string) => {
+    const world = withFunctions(plpgsql('shop.f', source, { parameters }));
+    const temporary = relation('pg_temp_3.mine', 'email');
+    const found = await statement(sql, {
+      ...world,
+      followValues: true,
+      session: {
+        ...session,
+        temporary: [temporary],
+        temporarySchema: 'pg_temp_3',
+        searchPath: ['pg_temp_3', ...session.searchPath],
+      },
+    });
+    return (found.writes ?? []).flatMap((write) => write.columns);
+  };
+  const given = await writesOf(
+    'DECLARE v text := a; BEGIN INSERT INTO shop.customers (email) VALUES (v); END',
+    "SELECT shop.f('x'), shop.f(name) FROM shop.customers",
+  );
+  assert.deepEqual(
+    given[0]?.constants.map(({ value }) => value),
+    ['x'],
+  );
+  assert.deepEqual([...(given[0]?.sources.keys() ?? [])], [customers.oid]);
+  assert.equal(given[0]?.unfollowed, false);
+  const kept = await writesOf(
+    'DECLARE v text; BEGIN SELECT email INTO v FROM mine; INSERT INTO shop.customers (email) VALUES (v); END',
+    "SELECT shop.f('x')",
+  );
+  assert.equal(kept[0]?.unfollowed, true, 'a variable may hold what a temporary relation held');
+});
