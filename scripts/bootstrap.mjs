@@ -23,6 +23,7 @@ const tasks = {
   fault: { script: 'scripts/test.mjs', arguments: ['--only', 'fault'], where: 'checkout', clients: true },
   fuzz: { script: 'scripts/test.mjs', arguments: ['--only', 'fuzz'], where: 'checkout' },
   differential: { script: 'test/differential/main.ts', arguments: [], where: 'checkout' },
+  versions: { script: 'scripts/versions.mjs', arguments: [], where: 'checkout', clients: true },
   bench: { script: 'bench/main.ts', arguments: [], where: 'checkout', clients: true },
 };
 

@@ -41,7 +41,7 @@ export function substitute(
   const edits: Edit[] = [];
   for (const statement of script.statements) {
     const hazard = statement.hazards.find((candidate) => applies(candidate, hidden));
-    if (hazard) return { refusal: refusalOf(hazard) };
+    if (hazard) return { refusal: refusalOf(hazard, hidden) };
     collect(statement, hidden, catalog, edits);
   }
   if (edits.length === 0) return unchanged(script.text);
@@ -60,17 +60,24 @@ function applies(hazard: Hazard, hidden: HiddenRelations): boolean {
     case 'hidden-here':
       return (hazard.relations ?? []).some((oid) => {
         const masked = hidden.get(oid);
-        if (!masked) return false;
-        const { columns } = hazard;
-        return columns === undefined || [...masked.expressions.keys()].some((column) => columns.has(column));
+        return masked !== undefined && (hazard.columns === undefined || concerned(hazard, masked).length > 0);
       });
   }
 }
 
-function refusalOf(hazard: Hazard): Refusal {
+/** Columns of the relation that are hidden and that the hazard is about. */
+function concerned({ columns }: Hazard, { expressions }: MaskedRelation): readonly string[] {
+  return [...expressions.keys()].filter((column) => columns === undefined || columns.has(column));
+}
+
+function refusalOf(hazard: Hazard, hidden: HiddenRelations): Refusal {
+  const columns = (hazard.relations ?? []).flatMap((oid) => {
+    const masked = hidden.get(oid);
+    return masked ? concerned(hazard, masked) : [];
+  });
   return {
     code: hazard.applies === 'everyone' ? 'statement-opaque' : 'statement-unmaskable',
-    message: hazard.message,
+    message: hazard.message.replace('{columns}', () => [...new Set(columns)].join(', ')),
     // What the server itself would say is said in its words alone.
     ...(hazard.sqlstate === undefined ? { detail: `gatehouse: ${hazard.code}` } : { sqlstate: hazard.sqlstate }),
     ...(hazard.position === undefined ? {} : { position: hazard.position }),

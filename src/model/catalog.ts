@@ -72,13 +72,56 @@ export interface CatalogFunction {
   readonly securityDefiner: boolean;
   /** `search_path` fixed by the function itself (`SET search_path` in proconfig). */
   readonly searchPath?: readonly string[];
+  /** As whom a SECURITY DEFINER function runs. */
+  readonly owner?: string;
+  /** All parameters in order, those it gives back included; absent when there are none or they are not known. */
+  readonly parameters?: readonly CatalogParameter[];
+  /** Default expressions of its last parameters, as one list: a call with fewer arguments runs them. Empty when they cannot be read; only outside pg_catalog. */
+  readonly defaults?: string;
   /** `pg_get_functiondef`-style body: prosrc, or the unparsed SQL-standard body. Only outside pg_catalog/information_schema. */
   readonly source?: string;
-  /** Default expressions of its arguments, joined by commas: a call with fewer arguments runs them. Only outside pg_catalog/information_schema. */
-  readonly defaults?: string;
   readonly extension?: string;
   /** An aggregate's transition, final and other support functions; absent when the snapshot does not know them. */
   readonly support?: readonly Oid[];
+}
+
+/** A parameter of a function. https://www.postgresql.org/docs/current/catalog-pg-proc.html (proargmodes) */
+export interface CatalogParameter {
+  readonly mode: 'in' | 'out' | 'inout' | 'variadic' | 'table';
+  /** Empty for one without a name. */
+  readonly name: string;
+  readonly type: Oid;
+}
+
+/** What happens to rows of a relation. */
+export type RowEvent = 'select' | 'insert' | 'update' | 'delete' | 'truncate';
+
+/**
+ * Code that the target runs by itself when something happens to a relation, or when a value becomes one of a domain. Expressions are
+ * written with every name qualified; a missing text could not be read.
+ */
+export interface CatalogAttachment {
+  /** `cascade`: a foreign key that changes rows of `to` (by `becomes`) when rows of `on` are changed. */
+  readonly kind:
+    | 'trigger'
+    | 'rule'
+    | 'default'
+    | 'generated'
+    | 'check'
+    | 'index'
+    | 'partition-key'
+    | 'policy'
+    | 'domain'
+    | 'cascade';
+  /** The relation, or the domain. */
+  readonly on: Oid;
+  readonly events: readonly RowEvent[];
+  /** The function of a trigger. */
+  readonly function?: Oid;
+  /** Expressions separated by commas; the whole CREATE RULE; of a trigger with WHEN the whole CREATE TRIGGER, else empty. */
+  readonly text?: string;
+  readonly to?: Oid;
+  readonly becomes?: RowEvent;
 }
 
 /** An operator outside pg_catalog, or a cast that somebody created: both call a function without naming it. */
@@ -87,6 +130,8 @@ export interface CatalogOperator {
   readonly name: string;
   /** The function behind it. */
   readonly implementation: Oid;
+  /** Functions of its commutator and negator, which the planner may call in its place. */
+  readonly substitutes?: readonly Oid[];
   readonly extension?: string;
 }
 
@@ -129,6 +174,8 @@ export interface CatalogSnapshot {
   /** Casts with a function that did not come with the server itself; absent when the snapshot does not know them. */
   readonly casts?: readonly CatalogCast[];
   readonly types: ReadonlyMap<Oid, CatalogType>;
+  /** Absent when the snapshot does not know them. */
+  readonly attachments?: readonly CatalogAttachment[];
   readonly schemas: ReadonlySet<string>;
 }
 

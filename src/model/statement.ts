@@ -129,7 +129,7 @@ export interface RelationSite {
 export interface Hazard {
   /** Stable word for tests, records and dashboards, e.g. `dynamic-sql`, `server-file`, `raw-target-column`, `unknown-function`. */
   readonly code: string;
-  /** Says what happened, why, and what to do next, in one or two sentences. */
+  /** Says what happened, why, and what to do next, in one or two sentences. `{columns}`: those of `relations` that are hidden. */
   readonly message: string;
   /** `everyone`: always refused. `hidden-here`: refused when one of `relations` has a hidden column. `hidden-anywhere`: refused when anything of the connection is hidden. */
   readonly applies: 'everyone' | 'hidden-here' | 'hidden-anywhere';

@@ -43,7 +43,7 @@ export async function startPostgres(more: Readonly<Record<string, string>> = {})
   await run(
     join(bin, 'initdb'),
     [
-      ...['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+      ...['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
       ...['--auth-local=trust', '--auth-host=scram-sha-256'],
     ],
     as,
@@ -126,8 +126,10 @@ async function load(
   return rows[0]?.version ?? '';
 }
 
-/** Folder with the server's programs. */
+/** Folder with the server's programs; `npm run versions` says which. */
 async function binaries(): Promise<string> {
+  const chosen = process.env['GATEHOUSE_TEST_POSTGRES'];
+  if (chosen !== undefined) return chosen;
   const installed = existsSync(DEBIAN) ? readdirSync(DEBIAN) : [];
   const newest = installed
     .map(Number)

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type {
+  CatalogAttachment,
   CatalogCast,
   CatalogColumn,
   CatalogFunction,
@@ -66,12 +67,22 @@ const fn = z.strictObject({
   returnsSet: flag,
   securityDefiner: flag,
   searchPath: z.array(name).optional(),
+  owner: name.optional(),
+  parameters: z
+    .array(z.strictObject({ mode: z.enum(['in', 'out', 'inout', 'variadic', 'table']), name: z.string(), type: oid }))
+    .optional(),
   source: z.string().optional(),
   defaults: z.string().optional(),
   extension: name.optional(),
   support: z.array(oid).optional(),
 });
-const operator = z.strictObject({ schema: name, name, implementation: oid, extension: name.optional() });
+const operator = z.strictObject({
+  schema: name,
+  name,
+  implementation: oid,
+  substitutes: z.array(oid).optional(),
+  extension: name.optional(),
+});
 const cast = z.strictObject({
   source: oid,
   target: oid,
@@ -88,6 +99,19 @@ const type = z.strictObject({
   element: oid.optional(),
   base: oid.optional(),
 });
+const rowEvent = z.enum(['select', 'insert', 'update', 'delete', 'truncate']);
+const attachment = z.strictObject({
+  kind: z.enum([
+    ...(['trigger', 'rule', 'default', 'generated', 'check', 'index'] as const),
+    ...(['partition-key', 'policy', 'domain', 'cascade'] as const),
+  ]),
+  on: oid,
+  events: z.array(rowEvent),
+  function: oid.optional(),
+  text: z.string().optional(),
+  to: oid.optional(),
+  becomes: rowEvent.optional(),
+});
 const file = z.strictObject({
   gatehouse_catalog: z.literal(FORMAT),
   connection: name,
@@ -100,6 +124,7 @@ const file = z.strictObject({
   operators: z.array(operator).optional(),
   casts: z.array(cast).optional(),
   types: z.array(type),
+  attachments: z.array(attachment).optional(),
 });
 
 /**
@@ -107,7 +132,8 @@ const file = z.strictObject({
  * are in it; definitions of views and bodies of functions are, with the constants in them.
  */
 export function catalogText(catalog: CatalogSnapshot): string {
-  const { connection, database, serverVersion, version, relations, functions, operators, casts, types } = catalog;
+  const { connection, database, serverVersion, version, relations, functions } = catalog;
+  const { operators, casts, types, attachments } = catalog;
   const head = { gatehouse_catalog: FORMAT, connection, database, serverVersion, version };
   const named = ({ schema, name: own }: { readonly schema: string; readonly name: string }): string =>
     JSON.stringify([schema, own]);
@@ -117,6 +143,7 @@ export function catalogText(catalog: CatalogSnapshot): string {
     ['operators', operators && sorted(operators, (each) => `${named(each)} ${each.implementation}`)],
     ['casts', casts && sorted(casts, ({ source, target }) => `${source} ${target}`)],
     ['types', sorted([...types.values()], named)],
+    ['attachments', attachments && sorted(attachments, (each) => JSON.stringify(each))],
   ];
   const members = [
     ...Object.entries(head).map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`),
@@ -135,7 +162,7 @@ export function parseCatalogText(text: string): CatalogSnapshot {
     const [issue] = read.error.issues;
     throw broken(`${issue?.path.join('.') || 'the document'}: ${issue?.message}`);
   }
-  const { connection, database, serverVersion, version, schemas, functions, operators, casts } = read.data;
+  const { connection, database, serverVersion, version, schemas, functions, operators, casts, attachments } = read.data;
   return {
     ...{ connection, database, serverVersion, version, takenAt: 0 },
     relations: byOid(read.data.relations.map(given<CatalogRelation>)),
@@ -143,6 +170,7 @@ export function parseCatalogText(text: string): CatalogSnapshot {
     ...(operators === undefined ? {} : { operators: operators.map(given<CatalogOperator>) }),
     ...(casts === undefined ? {} : { casts: casts.map(given<CatalogCast>) }),
     types: byOid(read.data.types.map(given<CatalogType>)),
+    ...(attachments === undefined ? {} : { attachments: attachments.map(given<CatalogAttachment>) }),
     schemas: new Set(schemas),
   };
 }
@@ -156,7 +184,8 @@ const complete: readonly [
   Same<z.infer<typeof operator>, CatalogOperator>,
   Same<z.infer<typeof cast>, CatalogCast>,
   Same<z.infer<typeof type>, CatalogType>,
-] = [true, true, true, true, true, true];
+  Same<z.infer<typeof attachment>, CatalogAttachment>,
+] = [true, true, true, true, true, true, true];
 void complete;
 
 /** What was read says `undefined` where nothing stood; to our types an absent member is absent. */

@@ -32,7 +32,7 @@ const WATCHED: readonly Watched[] = [
   {
     catalog: 'pg_class',
     key: 'oid',
-    state: "pg_catalog.hashtext(pg_catalog.concat_ws(' ', relnamespace, relkind, relname))::int8",
+    state: "pg_catalog.hashtext(pg_catalog.concat_ws(' ', relnamespace, relkind, relname, relrowsecurity))::int8",
     where: `oid >= 12000 AND ${NAMED}`,
     of: { relation: 'oid' },
   },
@@ -63,6 +63,29 @@ const WATCHED: readonly Watched[] = [
     lasting: `inhrelid <> ALL (${TEMPORARY})`,
     of: { relation: 'inhrelid' },
   },
+  { catalog: 'pg_policy', key: 'oid', where: 'true', of: { relation: 'polrelid' } },
+  {
+    catalog: 'pg_attrdef',
+    key: 'oid',
+    where: 'true',
+    lasting: `adrelid <> ALL (${TEMPORARY})`,
+    of: { relation: 'adrelid' },
+  },
+  {
+    catalog: 'pg_constraint',
+    key: 'oid',
+    where: 'oid >= 12000 AND conrelid <> 0',
+    lasting: `conrelid <> ALL (${TEMPORARY})`,
+    of: { relation: 'conrelid' },
+  },
+  {
+    // Of an index only what it runs: expressions and conditions.
+    catalog: 'pg_index',
+    key: 'indexrelid',
+    where: '(indexprs IS NOT NULL OR indpred IS NOT NULL)',
+    lasting: `indrelid <> ALL (${TEMPORARY})`,
+    of: { relation: 'indrelid' },
+  },
   { catalog: 'pg_foreign_table', key: 'ftrelid', where: 'true', of: { relation: 'ftrelid' } },
   {
     catalog: 'pg_type',
@@ -78,6 +101,14 @@ const WATCHED: readonly Watched[] = [
     key: 'oid',
     where: "oid >= 16384 AND typrelid = 0 AND typcategory <> 'A'",
     lasting: `typnamespace <> ALL (${TEMPORARY_SCHEMAS})`,
+    of: { mark: 'code' },
+  },
+  {
+    // Checks of domains.
+    catalog: 'pg_constraint',
+    key: 'oid',
+    where: 'oid >= 12000 AND contypid <> 0',
+    lasting: `contypid NOT IN (SELECT oid FROM pg_catalog.pg_type WHERE typnamespace = ANY (${TEMPORARY_SCHEMAS}))`,
     of: { mark: 'code' },
   },
   {

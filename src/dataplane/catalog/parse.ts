@@ -3,13 +3,14 @@ import type {
   CatalogColumn,
   CatalogFunction,
   CatalogOperator,
+  CatalogParameter,
   CatalogRelation,
   CatalogType,
   Oid,
   RelationKind,
   SessionContext,
 } from '../../model/catalog.ts';
-import { CatalogError } from './errors.ts';
+import { broken, Fields, parseJson } from './fields.ts';
 
 const RELATION_KINDS: Readonly<Record<string, RelationKind>> = {
   r: 'table',
@@ -40,78 +41,6 @@ const VOLATILITIES: Readonly<Record<string, CatalogFunction['volatility']>> = {
   s: 'stable',
   v: 'volatile',
 };
-
-/** Reads one JSON array field by field; a target that answers something else is not believed. */
-class Fields {
-  readonly #values: readonly unknown[];
-  #at = 0;
-
-  constructor(text: string | null | undefined, length: number) {
-    const values: unknown = typeof text === 'string' ? parseJson(text) : undefined;
-    if (!Array.isArray(values) || values.length !== length) throw broken(`expected an array of ${length}`);
-    this.#values = values;
-  }
-
-  next(): unknown {
-    return this.#values[this.#at++];
-  }
-
-  text(): string {
-    const value = this.next();
-    if (typeof value !== 'string') throw broken('expected text');
-    return value;
-  }
-
-  optionalText(): string | undefined {
-    const value = this.next();
-    if (value === null) return undefined;
-    if (typeof value !== 'string') throw broken('expected text or null');
-    return value;
-  }
-
-  number(): number {
-    const value = this.next();
-    if (typeof value !== 'number' || !Number.isInteger(value)) throw broken('expected a whole number');
-    return value;
-  }
-
-  flag(): boolean {
-    const value = this.next();
-    if (typeof value !== 'boolean') throw broken('expected true or false');
-    return value;
-  }
-
-  list<T>(read: (value: unknown) => T): T[] {
-    const value = this.next();
-    if (value === null) return [];
-    if (!Array.isArray(value)) throw broken('expected an array or null');
-    return value.map(read);
-  }
-
-  word<T>(words: Readonly<Record<string, T>>): T {
-    const word = this.text();
-    const value = Object.hasOwn(words, word) ? words[word] : undefined;
-    if (value === undefined) throw broken(`unknown word ${JSON.stringify(word)}`);
-    return value;
-  }
-}
-
-function broken(what: string): CatalogError {
-  return new CatalogError(
-    'ERR_DATAPLANE_CATALOG_ANSWER',
-    `the target answered a catalog query in an unexpected shape: ${what}`,
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CatalogError('ERR_DATAPLANE_CATALOG_ANSWER', 'the target answered a catalog query with broken JSON', {
-      cause,
-    });
-  }
-}
 
 const asNumber = (value: unknown): number => {
   if (typeof value !== 'number') throw broken('expected a number in a list');
@@ -184,7 +113,7 @@ export function parseRelation(text: string | null | undefined, definition?: stri
 }
 
 export function parseFunction(text: string | null | undefined): CatalogFunction {
-  const fields = new Fields(text, 17);
+  const fields = new Fields(text, 19);
   const head = {
     oid: fields.number(),
     schema: fields.text(),
@@ -208,7 +137,18 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
   const source = fields.optionalText();
   const extension = fields.optionalText();
   const support = [...new Set(fields.list(asNumber))].filter((oid) => oid !== 0);
+  const owner = fields.text();
+  const allTypes = fields.list(asNumber);
   const defaults = fields.optionalText();
+  const parameters = (allTypes.length === 0 ? argTypes : allTypes).map((type, index) => ({
+    mode: parameterMode(modes[index] ?? 'i'),
+    name: names[index] ?? '',
+    type,
+  }));
+  // Its text or the names in it would be read by other rules than the session's.
+  const readsOtherwise = settings.some((setting) =>
+    /^(?:standard_conforming_strings|role|session_authorization)=/i.test(setting),
+  );
   const searchPath = settings.find((setting) => /^search_path=/i.test(setting))?.slice('search_path='.length);
   return {
     ...head,
@@ -218,19 +158,40 @@ export function parseFunction(text: string | null | undefined): CatalogFunction 
     returnsSet,
     securityDefiner,
     ...(searchPath === undefined ? {} : { searchPath: splitNames(searchPath) }),
-    // An empty body is that of a function written in the SQL-standard form, where the real body was not readable.
-    ...(source === undefined || source === '' ? {} : { source }),
+    ...(securityDefiner ? { owner } : {}),
+    ...(parameters.length === 0 ? {} : { parameters }),
     ...(defaults === undefined ? {} : { defaults }),
+    // An empty body is that of a function written in the SQL-standard form, where the real body was not readable.
+    ...(source === undefined || source === '' || readsOtherwise ? {} : { source }),
     ...(extension === undefined ? {} : { extension }),
     ...(support.length === 0 ? {} : { support }),
   };
 }
 
+const PARAMETER_MODES: Readonly<Record<string, CatalogParameter['mode']>> = {
+  i: 'in',
+  o: 'out',
+  b: 'inout',
+  v: 'variadic',
+  t: 'table',
+};
+
+function parameterMode(letter: string): CatalogParameter['mode'] {
+  const mode = Object.hasOwn(PARAMETER_MODES, letter) ? PARAMETER_MODES[letter] : undefined;
+  if (mode === undefined) throw broken(`unknown mode of a parameter ${JSON.stringify(letter)}`);
+  return mode;
+}
+
 export function parseOperator(text: string | null | undefined): CatalogOperator {
-  const fields = new Fields(text, 4);
+  const fields = new Fields(text, 5);
   const operator = { schema: fields.text(), name: fields.text(), implementation: fields.number() };
   const extension = fields.optionalText();
-  return { ...operator, ...(extension === undefined ? {} : { extension }) };
+  const substitutes = fields.list(asNumber);
+  return {
+    ...operator,
+    ...(substitutes.length === 0 ? {} : { substitutes }),
+    ...(extension === undefined ? {} : { extension }),
+  };
 }
 
 export function parseCast(text: string | null | undefined): CatalogCast {

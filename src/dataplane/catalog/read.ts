@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CatalogRelation, CatalogSnapshot, CatalogType, Oid, SessionContext } from '../../model/catalog.ts';
+import { parseAttachment, readAttachments } from './attachments.ts';
 import { CatalogError } from './errors.ts';
 import {
   ownObjects,
@@ -67,6 +68,7 @@ export async function readCatalog(
     const operatorRows = await query(OPERATORS_SQL);
     const castRows = await query(CASTS_SQL);
     const definitions = await readDefinitions(query);
+    const attached = await readAttachments(query);
     await query('COMMIT');
 
     const digest = createHash('sha256');
@@ -99,6 +101,10 @@ export async function readCatalog(
       add('cast', text ?? '');
       return parseCast(text);
     });
+    const attachments = attached.map((text) => {
+      add('attachment', text);
+      return parseAttachment(text);
+    });
     return {
       connection,
       database,
@@ -110,6 +116,7 @@ export async function readCatalog(
       operators,
       casts,
       types,
+      attachments,
       schemas: new Set(schemas),
     };
   } catch (error) {

@@ -147,6 +147,12 @@ const AGGREGATE_FUNCTIONS = [
   .map((column) => `g.${column}::pg_catalog.oid::pg_catalog.int8`)
   .join(', ');
 
+/** Characters of a body: a longer one is not read, so nobody from whom something is hidden may call it. */
+const LONGEST_BODY = 262_144;
+
+const bounded = (body: string): string =>
+  `CASE WHEN pg_catalog.length(${body}) OPERATOR(pg_catalog.<=) ${LONGEST_BODY} THEN ${body} END`;
+
 /** One function as a JSON array; `source` and `defaults` are SQL expressions over `p`, `l`, `n`. */
 function functionRow(source: string, defaults: string): string {
   return `pg_catalog.json_build_array(
@@ -158,12 +164,10 @@ function functionRow(source: string, defaults: string): string {
     CASE WHEN p.prokind ${eq} 'a' AND n.nspname ${ne} 'pg_catalog' THEN (
       SELECT pg_catalog.json_build_array(${AGGREGATE_FUNCTIONS})
         FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid ${eq} p.oid) END,
-    ${defaults}
+    pg_catalog.pg_get_userbyid(p.proowner), pg_catalog.to_json(p.proallargtypes::pg_catalog.int8[]),
+    CASE WHEN p.proargdefaults IS NOT NULL AND n.nspname ${ne} 'pg_catalog' THEN ${defaults} END
   )::pg_catalog.text`;
 }
-
-/** Writing expressions out depends on search_path. What is no SQL is understood by nobody, so such a function is refused. */
-const UNREAD_DEFAULTS = "CASE WHEN p.proargdefaults IS NOT NULL THEN '?' END";
 
 const readableLanguage = `l.lanname ${eq} ANY ('{sql,plpgsql}'::pg_catalog.name[])`;
 
@@ -200,11 +204,9 @@ export function functionsSql(serverVersion: number, standardBodies = true): stri
       ? 'COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc)'
       : 'p.prosrc';
   const source = `CASE WHEN ${readableLanguage}
-      AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${body} END`;
-  const defaults = `CASE WHEN n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[])
-      THEN pg_catalog.pg_get_expr(p.proargdefaults, 0) END`;
+      AND n.nspname ${ne} ALL ('{pg_catalog,information_schema}'::pg_catalog.name[]) THEN ${bounded(body)} END`;
   return `
-SELECT ${functionRow(source, defaults)}
+SELECT ${functionRow(source, 'pg_catalog.pg_get_expr(p.proargdefaults, 0::pg_catalog.oid)')}
   FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
   JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang
@@ -231,7 +233,9 @@ const extensionOf = (catalog: number, object: string): string => `
 /** Operators outside pg_catalog; shell operators, which run nothing, are left out. */
 export const OPERATORS_SQL = `
 SELECT pg_catalog.json_build_array(
-         n.nspname, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8,${extensionOf(2617, 'o.oid')}
+         n.nspname, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8,${extensionOf(2617, 'o.oid')},
+         (SELECT pg_catalog.json_agg(s.oprcode::pg_catalog.oid::pg_catalog.int8 ORDER BY s.oid) FROM pg_catalog.pg_operator s
+           WHERE (s.oid ${eq} o.oprcom OR s.oid ${eq} o.oprnegate) AND s.oprcode::pg_catalog.oid ${ne} 0::pg_catalog.oid)
        )::pg_catalog.text
   FROM pg_catalog.pg_operator o
   JOIN pg_catalog.pg_namespace n ON n.oid ${eq} o.oprnamespace
@@ -284,7 +288,7 @@ export function sessionObjectsSql(relations: readonly Oid[], functions: readonly
   return `
 WITH RECURSIVE ${relationRows(`c.oid ${eq} ANY (${among(relations)})`)}
 SELECT (SELECT pg_catalog.json_agg(r.relation ORDER BY r.oid)::pg_catalog.text FROM relation_rows r),
-       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN p.prosrc END`, UNREAD_DEFAULTS)} ORDER BY p.oid)::pg_catalog.text
+       (SELECT pg_catalog.json_agg(${functionRow(`CASE WHEN ${readableLanguage} THEN ${bounded('p.prosrc')} END`, "''")} ORDER BY p.oid)::pg_catalog.text
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid ${eq} p.pronamespace
           JOIN pg_catalog.pg_language l ON l.oid ${eq} p.prolang

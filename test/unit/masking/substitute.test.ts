@@ -168,9 +168,15 @@ async function run(client: pg.Client, text: string): Promise<unknown> {
   }
 }
 
+/** Servers whose grammar knows the text: an alias for USING came with PostgreSQL 14. */
+function knowing(text: string): readonly Server[] {
+  const since = /USING \(\w+\) AS /.test(text) ? 140000 : 0;
+  return servers.filter(({ catalog }) => catalog.serverVersion >= since);
+}
+
 for (const text of EQUIVALENT) {
   test(`a mask that changes nothing changes nothing: ${text}`, async () => {
-    for (const server of servers) {
+    for (const server of knowing(text)) {
       const { text: rewritten } = await rewrite(server, text, itself);
       assert.deepEqual(
         await run(server.client, rewritten),

@@ -154,7 +154,7 @@ const hazards: readonly (readonly [string, readonly string[]])[] = [
   ['SELECT shop.atomic()', ['function-reads hidden-here']],
   ['SELECT shop.returning_one()', []],
   ['SELECT shop.again()', []],
-  ['SELECT shop.with_default()', ['function-reads hidden-here', 'function-reads hidden-here']],
+  ['SELECT shop.with_default()', ['function-reads hidden-here']],
   ['SELECT shop.plain_default()', []],
   ['SELECT shop.unread_default()', ['opaque-function hidden-anywhere']],
   ["SELECT * FROM shop.run_report('x')", ['opaque-function hidden-anywhere']],

@@ -110,11 +110,11 @@ export const opaqueFunction = fn('shop.run_report', {
   language: 'plpgsql',
   source: 'BEGIN RETURN QUERY EXECUTE q; END',
 });
-export const ownUpper = fn('shop.upper', { language: 'plpgsql', source: 'BEGIN RETURN 1; END' });
+export const ownUpper = fn('shop.upper', { language: 'plpgsql', source: 'BEGIN EXECUTE q; RETURN 1; END' });
 export const rowFunction = fn('shop.domain_of', {
   language: 'plpgsql',
   argTypes: [CUSTOMERS_ROW],
-  source: 'BEGIN END',
+  source: 'BEGIN EXECUTE q; END',
 });
 export const extensionFunction = fn('public.similarity', { language: 'c', extension: 'pg_trgm' });
 export const extensionSql = fn('public.distance', {
@@ -124,7 +124,7 @@ export const extensionSql = fn('public.distance', {
 export const extensionBlock = fn('public.partition_data', {
   language: 'plpgsql',
   extension: 'pg_partman',
-  source: 'BEGIN END',
+  source: 'BEGIN EXECUTE q; END',
 });
 export const userAggregate = fn('shop.collect', { kind: 'aggregate', language: 'internal' });
 export const knownAggregate = fn('shop.join_up', { kind: 'aggregate', language: 'internal', support: [ownUpper.oid] });

@@ -1,28 +1,20 @@
 import { createHash } from 'node:crypto';
-import type { CatalogFunction, CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
-import type {
-  AccessQuestion,
-  OpaqueStatement,
-  RelationSite,
-  RelationWrite,
-  Script,
-  SqlStatement,
-} from '../../../model/statement.ts';
+import type { CatalogSnapshot, SessionContext } from '../../../model/catalog.ts';
+import type { OpaqueStatement, Script, SqlStatement } from '../../../model/statement.ts';
+import { Bodies } from './bodies.ts';
 import { BudgetExceeded } from './budget.ts';
 import { StatementError } from './errors.ts';
 import { Facts } from './facts.ts';
 import { fingerprint } from './fingerprint.ts';
 import { Grammar } from './grammar.ts';
 import { grammarError } from './grammar-errors.ts';
+import { followed, Inside } from './inside.ts';
 import { Tokens } from './lexer.ts';
 import { Names } from './names.ts';
 import { nesting } from './nesting.ts';
-import { sqlOfBlock } from './plpgsql.ts';
 import { Reader } from './reader.ts';
-import type { Inner } from './scope.ts';
 import { type Outline, partOf, readStatement, type SessionObjects, samePart } from './statements.ts';
-import { as, number, part, type Tree, tagged } from './tree.ts';
-import { writesOf } from './writes.ts';
+import { number, part, type Tree } from './tree.ts';
 
 export interface World {
   readonly catalog: CatalogSnapshot;
@@ -49,15 +41,6 @@ export interface AnalyserLimits {
   readonly maxDepth?: number;
 }
 
-/** What a PL/pgSQL block may hold: statements that change no names. */
-const BLOCK_STATEMENTS = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
-
-/** Steps of the budget for a character of SQL that is parsed behind a name. */
-const BYTE_COST = 4;
-
-/** How deep functions may call functions before their reading is given up. */
-const MAX_FUNCTION_DEPTH = 16;
-
 /** Loads the grammar. Throws StatementError when it is missing or a limit makes no sense. */
 export async function createAnalyser(limits: AnalyserLimits = {}): Promise<StatementAnalyser> {
   const { maxBytes = 1_048_576, maxDepth = 1000 } = limits;
@@ -74,14 +57,13 @@ export function grammarOf(analyser: StatementAnalyser): PostgresAnalyser | undef
 
 export class PostgresAnalyser implements StatementAnalyser {
   readonly grammar: Grammar;
-  /** PL/pgSQL has a parser of its own, which gets an instance of its own. */
-  readonly #procedural: Grammar;
+  readonly #bodies: Bodies;
   readonly #maxBytes: number;
   readonly #maxDepth: number;
 
   constructor(grammar: Grammar, procedural: Grammar, maxBytes: number, maxDepth: number) {
     this.grammar = grammar;
-    this.#procedural = procedural;
+    this.#bodies = new Bodies({ grammar, procedural, maxBytes, maxDepth });
     this.#maxBytes = maxBytes;
     this.#maxDepth = maxDepth;
   }
@@ -175,7 +157,7 @@ export class PostgresAnalyser implements StatementAnalyser {
     const [start, end] = trimmed(tokens.bytes, from, from + length);
     const own = start === 0 && end === tokens.bytes.length ? text : tokens.bytes.toString('utf8', start, end);
     const facts = new Facts();
-    const inner = this.#inner(names, world, new Set());
+    const inner = Inside.of(this.#bodies, names, world);
     const reader = new Reader({ facts, names, connection: world.connection, inner, tokens });
     const node = part(raw, 'stmt');
     if (world.followValues) facts.writes = followed(node, facts, names, objects, undefined);
@@ -185,177 +167,7 @@ export class PostgresAnalyser implements StatementAnalyser {
     if (facts.forgetsPath) names.setPath(undefined, false);
     return finished(facts, outline, own, start, end, fingerprint(tokens, start, end));
   }
-
-  /** Judges SQL behind function names and inside strings with the names of this moment. */
-  #inner(names: Names, world: World, running: ReadonlySet<number>): Inner {
-    const within = new Set(running).add(-1 - running.size);
-    const tooDeep = running.size >= MAX_FUNCTION_DEPTH;
-    return {
-      meansTheSame: (prepared) => this.#meansTheSame(prepared, names, world),
-      body: (fn, facts) => {
-        if (running.has(fn.oid)) return true;
-        const nodes = tooDeep ? undefined : this.#bodyStatements(fn.source ?? '', names);
-        if (!nodes) return false;
-        const scope = fn.searchPath ? names.under(fn.searchPath) : names;
-        const read = this.#readInside(nodes, scope, world, new Set(running).add(fn.oid), fn);
-        if (read?.changesContext) facts.forgetsPath = true;
-        return included(read, facts);
-      },
-      sql: (text, facts) => {
-        const nodes = tooDeep ? undefined : this.#bodyStatements(text, names);
-        if (!nodes?.every((node) => tagged(node)?.[0] === 'SelectStmt')) return false;
-        return included(this.#readInside(nodes, names, world, within), facts);
-      },
-      block: (source, facts) => {
-        // Assigning to a variable casts to its type, which stands outside the block's queries.
-        const casts = names.index.calledCasts.some(({ implicit }) => implicit !== false);
-        const queries = tooDeep || casts ? undefined : this.#blockQueries(source, names);
-        const nodes = queries?.map((query) => this.#bodyStatements(query, names));
-        if (!nodes?.every((some) => some?.every((node) => BLOCK_STATEMENTS.has(tagged(node)?.[0] ?? '')))) return false;
-        const read = this.#readInside(
-          nodes.flatMap((some) => some ?? []),
-          names,
-          world,
-          within,
-        );
-        // The order in which a block changes names is not followed.
-        if (read?.changesContext) return false;
-        return included(read, facts);
-      },
-    };
-  }
-
-  #meansTheSame(prepared: SqlStatement, names: Names, world: World): boolean {
-    const nodes = this.#bodyStatements(prepared.text, names, true);
-    // What the protocol's Parse message prepared is the statement itself, without PREPARE around it.
-    const now = nodes && this.#readInside(nodes, names, world, new Set([-1]));
-    if (!now) return false;
-    const relations = (sites: readonly RelationSite[]): string => sites.map((site) => site.relation).join();
-    const sitesNow = now.finishedSites();
-    return (
-      relations(sitesNow) === relations(prepared.sites) &&
-      questionSet(now.questions) === questionSet(prepared.questions)
-    );
-  }
-
-  /** Reads statements that have no place in the text; undefined when one of them is not understood. */
-  #readInside(
-    nodes: readonly unknown[],
-    names: Names,
-    world: World,
-    running: ReadonlySet<number>,
-    fn?: CatalogFunction,
-  ): Facts | undefined {
-    const all = new Facts();
-    const writes: RelationWrite[] = [];
-    for (const node of nodes) {
-      const facts = new Facts();
-      facts.knowsParameters = fn !== undefined;
-      for (const type of fn ? [...fn.argTypes, fn.returnType] : []) facts.typesMet.add(type);
-      const inner = this.#inner(names, world, running);
-      const reader = new Reader({ facts, names, connection: world.connection, inner, tokens: undefined });
-      const inside = fn ? 'function' : 'block';
-      if (world.followValues) facts.writes = followed(node, facts, names, NO_OBJECTS, inside);
-      facts.attribute(0, partOf(readStatement(node, reader, NO_OBJECTS)));
-      reader.calls.casts();
-      if (world.followValues) facts.takeCalledWrites(node, fn !== undefined);
-      if (facts.forgetsPath) names.setPath(undefined, false);
-      if (facts.finishedHazards().some((hazard) => hazard.applies === 'everyone')) return undefined;
-      all.include(facts);
-      writes.push(...(facts.writes ?? []));
-      all.hazards.push(...functionReads(facts));
-    }
-    if (world.followValues) all.writes = writes;
-    return all;
-  }
-
-  #blockQueries(source: string, names: Names): readonly string[] | undefined {
-    names.budget.spend(source.length * BYTE_COST);
-    let quote = '$block$';
-    for (let attempt = 0; source.includes(quote.slice(0, -1)); attempt++) quote = `$block${attempt}$`;
-    const tree = this.#procedural.parsePlpgsql(`DO LANGUAGE plpgsql ${quote}${source}${quote}`);
-    return tree === undefined ? undefined : sqlOfBlock(tree);
-  }
-
-  #bodyStatements(source: string, names: Names, plainStrings = names.plainStrings): readonly unknown[] | undefined {
-    names.budget.spend(source.length * BYTE_COST);
-    if (source.includes('\0') || source.length > this.#maxBytes) return undefined;
-    const tokens = new Tokens(Buffer.from(source, 'utf8'));
-    if (nesting(tokens) > this.#maxDepth || (tokens.backslashInPlainString && !plainStrings)) return undefined;
-    if (/^\s*(BEGIN\s+ATOMIC|RETURN)\b/i.test(source)) {
-      const parsed = this.grammar.parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${source}`);
-      const body = parsed.ok
-        ? part(as(part(parsed.statements[0], 'stmt'), 'CreateFunctionStmt'), 'sql_body')
-        : undefined;
-      return body === undefined ? undefined : bodyParts(body);
-    }
-    const parsed = this.grammar.parse(source);
-    return parsed.ok ? parsed.statements.map((raw) => part(raw, 'stmt')) : undefined;
-  }
 }
-
-/** The statements of BEGIN ATOMIC … END (a list of lists), or the expression of RETURN as a query. */
-function bodyParts(body: unknown): readonly unknown[] {
-  const node = tagged(body);
-  if (node?.[0] === 'List') {
-    const items = part(node[1], 'items');
-    return Array.isArray(items) ? items.flatMap(bodyParts) : [];
-  }
-  if (node?.[0] === 'ReturnStmt') {
-    return [
-      {
-        SelectStmt: {
-          targetList: [{ ResTarget: { val: part(node[1], 'returnval') } }],
-          limitOption: 'LIMIT_OPTION_DEFAULT',
-        },
-      },
-    ];
-  }
-  return [body];
-}
-
-function questionSet(questions: readonly AccessQuestion[]): string {
-  return questions
-    .map(({ action, resource }) => JSON.stringify([action, resource]))
-    .sort()
-    .join();
-}
-
-function included(inner: Facts | undefined, outer: Facts): boolean {
-  if (inner) outer.include(inner);
-  return inner !== undefined;
-}
-
-/** What a function or a query in a string reads is seen by the statement as it really is. */
-function functionReads(facts: Facts) {
-  return facts.finishedSites().map((site) => ({
-    code: 'function-reads',
-    message: 'A function or a query in a string reads columns that are masked for you. Query the relation directly.',
-    applies: 'hidden-here' as const,
-    relations: [site.relation],
-    ...(site.columns === 'all' ? {} : { columns: site.columns }),
-  }));
-}
-
-function followed(
-  node: unknown,
-  facts: Facts,
-  names: Names,
-  objects: SessionObjects,
-  within: 'function' | 'block' | undefined,
-): readonly RelationWrite[] {
-  const onUnfollowed = () => {
-    facts.hazards.push({
-      code: 'unknown-name',
-      message: 'what is hidden from you has changed since the statement was prepared; prepare it again',
-      applies: 'everyone',
-      sqlstate: '0A000',
-    });
-  };
-  return writesOf(node, { names, prepared: (name) => objects.prepared(name), within, onUnfollowed });
-}
-
-const NO_OBJECTS: SessionObjects = { prepared: () => undefined, cursor: () => undefined };
 
 /** Prepared statements and cursors as the script's own statements make and remove them. */
 class ScriptObjects implements SessionObjects {

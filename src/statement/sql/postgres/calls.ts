@@ -1,5 +1,6 @@
+import type { FunctionRule } from '../../../model/built-in-rules.ts';
 import type { CatalogFunction, Oid } from '../../../model/catalog.ts';
-import { type BuiltInRule, builtInRule } from './built-ins.ts';
+import { builtInRule, queriesOf } from './built-ins.ts';
 import { isBuiltInWithRule, isCompiled } from './catalog-index.ts';
 import { type Facts, tableResource } from './facts.ts';
 import type { Tokens } from './lexer.ts';
@@ -57,7 +58,8 @@ export class Calls {
     // One that is named with its schema and not in the snapshot is temporary, or new.
     if (schema !== undefined && !found?.length) this.#userOperator(`${schema}.${operator}`);
     for (const candidate of found ?? []) {
-      if (!this.#runs(candidate.implementation)) this.#userOperator(`${candidate.schema}.${operator}`);
+      const implementations = [candidate.implementation, ...(candidate.substitutes ?? [])];
+      if (!implementations.every((oid) => this.#runs(oid))) this.#userOperator(`${candidate.schema}.${operator}`);
     }
   }
 
@@ -65,6 +67,7 @@ export class Calls {
   #runs(oid: Oid): boolean {
     const fn = this.#names.index.functionByOid(oid);
     if (!fn || isBuiltInWithRule(fn)) return false;
+    if (!SYSTEM_SCHEMAS.has(fn.schema)) this.#facts.names(fn.schema, fn.name);
     this.#callUser(fn);
     return true;
   }
@@ -72,7 +75,7 @@ export class Calls {
   /** A type that stands in the statement. A cast written as a call, `coin(x)`, runs a function only when one has that name. */
   typeNamed(name: readonly string[]): void {
     const { index } = this.#names;
-    if (index.calledCasts.length === 0) return;
+    if (index.calledCasts.length === 0 && !index.checksDomains) return;
     const schema = name[name.length - 2];
     for (const type of index.types(name[name.length - 1] ?? '')) {
       if (schema === undefined || type.schema === schema) this.#facts.typesNamed.add(type.oid);
@@ -86,10 +89,12 @@ export class Calls {
    */
   casts(): void {
     const { index } = this.#names;
-    if (index.calledCasts.length === 0) return;
+    if (index.calledCasts.length === 0 && !index.checksDomains) return;
     const named = new Set([...this.#facts.typesNamed].flatMap((oid) => index.typesWithin(oid)));
     const present = new Set(named);
     for (const oid of this.#facts.typesMet) for (const type of index.typesWithin(oid)) present.add(type);
+    if (index.checksDomains) this.#domains(named);
+    if (index.calledCasts.length === 0) return;
     const relations = [...this.#facts.sites.map(({ relation }) => relation), ...this.#facts.relationsMet];
     for (const relation of relations) {
       const row = index.rowType(relation.oid);
@@ -109,6 +114,28 @@ export class Calls {
         applies: 'hidden-anywhere',
       });
     }
+  }
+
+  /** A value becomes one of a domain by a cast, in a function or a variable, in a column that is written, and in a view's expression. */
+  #domains(named: ReadonlySet<Oid>): void {
+    const { index } = this.#names;
+    const columns = [...this.#facts.sites.map(({ relation }) => relation), ...this.#facts.relationsMet]
+      .filter((relation) => relation.kind === 'view' || this.#facts.written.has(relation))
+      .flatMap((relation) => relation.columns.map(({ typeOid }) => typeOid));
+    const becoming = new Set(named);
+    for (const type of [...this.#facts.typesMet, ...columns]) {
+      for (const inner of index.typesWithin(type)) becoming.add(inner);
+    }
+    for (const type of becoming) this.#inner.checks(type, this.#facts);
+  }
+
+  /** A temporary relation that is written: its columns may be of any type while the session has not been asked for them. */
+  writesTemporary(name: string): void {
+    const known = this.#names.session.temporary.find((relation) => relation.name === name);
+    const types = known
+      ? known.columns.map(({ typeOid }) => typeOid)
+      : [...this.#names.catalog.types.values()].filter(({ kind }) => kind === 'domain').map(({ oid }) => oid);
+    if (this.#names.index.checksDomains) for (const type of types) this.#facts.typesMet.add(type);
   }
 
   #userOperator(operator: string): void {
@@ -137,7 +164,9 @@ export class Calls {
     if (builtIn || native) {
       if (name === 'set_config') this.#setConfig(args, scope);
       else if (name === 'current_setting') this.#currentSetting(args, scope);
-      const rule = builtInRule(name);
+      const rule =
+        candidates.map((fn) => builtInRule(name, fn.extension)).find((found) => found !== undefined) ??
+        builtInRule(name);
       const home = schema ?? candidates.find((fn) => fn.extension !== undefined)?.schema ?? 'pg_catalog';
       if (rule) this.#builtIn({ schema: home, name }, rule, args);
     }
@@ -181,8 +210,10 @@ export class Calls {
     if (SYSTEM_SCHEMAS.has(fn.schema) || this.#called.has(fn.oid)) return;
     this.#called.add(fn.oid);
     for (const type of [...fn.argTypes, fn.returnType]) this.#facts.typesMet.add(type);
-    // Whether a call leaves arguments out is not looked at: types decide which function it means.
-    if (fn.defaults !== undefined && !this.#inner.sql(`SELECT ${fn.defaults}`, this.#facts)) this.#opaqueFunction(fn);
+    const { defaults } = fn;
+    // Whether a call leaves arguments out is not looked at: types decide which function it means. What has a body reads them with it.
+    if (defaults !== undefined && fn.source === undefined)
+      if (defaults === '' || !this.#inner.sql(`SELECT ${defaults}`, this.#facts)) this.#opaqueFunction(fn);
     const compiled = isCompiled(fn);
     this.#facts.late ||= !compiled;
     if (compiled && (fn.kind !== 'aggregate' || (fn.extension !== undefined && !fn.support))) return;
@@ -192,17 +223,28 @@ export class Calls {
       }
       return;
     }
-    if (fn.language === 'sql' && fn.source !== undefined && this.#inner.body(fn, this.#facts)) return;
+    if (this.#inner.body(fn, this.#facts)) {
+      // Whoever writes a policy reads the list of functions, not their bodies: what is not plain SQL needs leave.
+      if (fn.language !== 'sql') this.#askCall(fn);
+      return;
+    }
     this.#opaqueFunction(fn);
+  }
+
+  #askCall({ schema, name }: CatalogFunction): void {
+    this.#facts.ask('call', { type: 'Function', connection: this.#connection, schema, name });
   }
 
   #opaqueFunction(fn: CatalogFunction): void {
     this.#facts.raise('change');
     this.runsCode();
-    this.#facts.ask('call', { type: 'Function', connection: this.#connection, schema: fn.schema, name: fn.name });
+    this.#askCall(fn);
+    const why = ['sql', 'plpgsql'].includes(fn.language)
+      ? 'what it runs is not all written in it'
+      : 'what it runs cannot be read';
     this.#facts.hazards.push({
       code: 'opaque-function',
-      message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data. Ask for access to the unmasked data.`,
+      message: `The function ${fn.schema}.${fn.name} (${fn.language}) could show masked data: ${why}. Ask for access to the unmasked data.`,
       applies: 'hidden-anywhere',
     });
   }
@@ -213,7 +255,7 @@ export class Calls {
     this.#facts.forgetsPath = true;
   }
 
-  #builtIn(fn: { schema: string; name: string }, rule: BuiltInRule, args: readonly unknown[]): void {
+  #builtIn(fn: { schema: string; name: string }, rule: FunctionRule, args: readonly unknown[]): void {
     const { name } = fn;
     const call = (): void => {
       this.#facts.raise('change');
@@ -226,31 +268,26 @@ export class Calls {
         applies: 'hidden-anywhere',
       });
     };
-    switch (rule.kind) {
-      case 'administers':
+    switch (rule.treatment) {
+      case 'allowed':
+        return;
+      case 'call':
         call();
         return;
-      case 'acts':
+      case 'refused-and-call':
         call();
         hazard('server-access');
         return;
-      case 'reads-around':
+      case 'refused':
         hazard('reads-around');
         return;
       case 'sequence':
         this.#sequence(args[0]);
         return;
-      case 'prints-relation': {
+      case 'judged': {
         this.#facts.late = true;
-        const relation = constant(args[0]);
-        const understood = typeof relation === 'string' && this.#inner.sql(`TABLE ${relation}`, this.#facts);
-        if (!understood) hazard('dynamic-sql');
-        return;
-      }
-      case 'runs-sql': {
-        this.#facts.late = true;
-        const texts = rule.sql(args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null))));
-        const understood = texts?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
+        const given = args.map((argument) => (isNumber(argument) ? undefined : (constant(argument) ?? null)));
+        const understood = queriesOf(name, given)?.every((sql) => this.#inner.sql(sql, this.#facts)) ?? false;
         if (!understood) hazard('dynamic-sql');
         return;
       }

@@ -1,4 +1,5 @@
 import type {
+  CatalogAttachment,
   CatalogCast,
   CatalogFunction,
   CatalogRelation,
@@ -27,6 +28,16 @@ export interface CatalogIndex {
   readonly calledCasts: readonly CatalogCast[];
   /** A type and the types that its values hold: elements, the base of a domain, fields of a row. */
   typesWithin(type: Oid): readonly Oid[];
+  /** What the target runs by itself for a relation or a domain. */
+  attachments(on: Oid): readonly CatalogAttachment[];
+  /** The snapshot lists what is attached to relations, so that what is not listed is not there. */
+  readonly knowsAttachments: boolean;
+  /** Reading some relation runs code that is attached to it. */
+  readonly readingRuns: boolean;
+  /** Some domain has a check or a default. */
+  readonly checksDomains: boolean;
+  /** Partitions and inheritance children, the nearest only. */
+  children(relation: Oid): readonly CatalogRelation[];
 }
 
 export function isCompiled(fn: CatalogFunction): boolean {
@@ -35,7 +46,7 @@ export function isCompiled(fn: CatalogFunction): boolean {
 
 /** Reads, acts or prints beyond its arguments: see `BuiltInRule`. */
 export function isBuiltInWithRule(fn: CatalogFunction): boolean {
-  return (fn.schema === 'pg_catalog' || isCompiled(fn)) && builtInRule(fn.name) !== undefined;
+  return (fn.schema === 'pg_catalog' || isCompiled(fn)) && builtInRule(fn.name, fn.extension) !== undefined;
 }
 
 const indexes = new WeakMap<CatalogSnapshot, CatalogIndex>();
@@ -72,6 +83,8 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
   const rowTypes = new Map<Oid, Oid>();
   for (const type of catalog.types.values()) if (type.relation !== undefined) rowTypes.set(type.relation, type.oid);
   const within = new Map<Oid, readonly Oid[]>();
+  const attachments = grouped(catalog.attachments ?? [], ({ on }) => [on]);
+  const children = grouped([...catalog.relations.values()], ({ parents }) => parents);
   const index: CatalogIndex = {
     relation: (schema, name) => relations.get(`${schema}\0${name}`),
     functions: (name) => functions.get(name) ?? [],
@@ -80,6 +93,11 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
     knowsSystemFunctions,
     knowsSystemRelations,
     calledCasts,
+    attachments: (on) => attachments.get(on) ?? [],
+    knowsAttachments: catalog.attachments !== undefined,
+    readingRuns: (catalog.attachments ?? []).some(({ events }) => events.includes('select')),
+    checksDomains: (catalog.attachments ?? []).some(({ kind }) => kind === 'domain'),
+    children: (relation) => children.get(relation) ?? [],
     rowType: (relation) => rowTypes.get(relation),
     isRange: (oid) => ['range', 'multirange'].includes(catalog.types.get(oid)?.kind ?? ''),
     typesWithin: (oid) => {
@@ -105,4 +123,16 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
   };
   indexes.set(catalog, index);
   return index;
+}
+
+function grouped<T>(items: readonly T[], keys: (item: T) => readonly Oid[]): ReadonlyMap<Oid, readonly T[]> {
+  const groups = new Map<Oid, T[]>();
+  for (const item of items) {
+    for (const key of keys(item)) {
+      const group = groups.get(key);
+      if (group) group.push(item);
+      else groups.set(key, [item]);
+    }
+  }
+  return groups;
 }

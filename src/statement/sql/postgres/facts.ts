@@ -32,6 +32,8 @@ export interface SiteDraft {
   /** See RelationSite. */
   readonly echoes?: readonly string[];
   /** A star, a whole-row reference or the like: every column can be seen. */
+  /** NEW and OLD of a trigger or a rule: their columns are never named without them. */
+  readonly qualifiedOnly?: boolean;
   all: boolean;
   /** For targets: columns that expressions of the statement read from the raw row. */
   readonly raw: Set<string>;
@@ -69,6 +71,11 @@ export class Facts {
   readonly typesMet = new Set<Oid>();
   /** Relations that function bodies read. */
   readonly relationsMet = new Set<CatalogRelation>();
+  /** Relations that it writes, itself or in what it calls. */
+  readonly written = new Set<CatalogRelation>();
+  /** It can put what it has read into a message. */
+  speaks = false;
+  readonly #included = new Set<string>();
   /** Values may be of types that stand nowhere: parameters, columns of relations that are in no snapshot. */
   meetsAnyType = false;
   /** Parameters are a function's own, whose types are met already. */
@@ -99,9 +106,13 @@ export class Facts {
     this.#outsideList = { names: new Set(this.identifiers), whole: new Set(this.sites.filter((draft) => draft.all)) };
   }
 
-  ask(action: Action, resource: ResourceRef, about: Pick<AccessQuestion, 'part' | 'setting'> = {}): void {
-    const { setting, part = this.part } = about;
-    const key = JSON.stringify([action, resource, part ?? null, setting ?? null]);
+  ask(
+    action: Action,
+    resource: ResourceRef,
+    about: Pick<AccessQuestion, 'part' | 'setting' | 'unlessForbidden'> = {},
+  ): void {
+    const { setting, part = this.part, unlessForbidden } = about;
+    const key = JSON.stringify([action, resource, part ?? null, setting ?? null, unlessForbidden ?? false]);
     if (this.#asked.has(key)) return;
     this.#asked.add(key);
     this.questions.push({
@@ -109,6 +120,7 @@ export class Facts {
       resource,
       ...(part === undefined ? {} : { part }),
       ...(setting === undefined ? {} : { setting }),
+      ...(unlessForbidden ? { unlessForbidden } : {}),
     });
   }
 
@@ -144,8 +156,14 @@ export class Facts {
     for (const { action, resource, ...about } of inner.questions) this.ask(action, resource, about);
     for (const { schema, name } of inner.functions) this.names(schema, name);
     for (const setting of inner.settings) this.settings.add(setting);
-    this.hazards.push(...inner.finishedHazards());
-    this.behind.push(...inner.finishedSites().map(behind));
+    for (const hazard of inner.finishedHazards()) {
+      if (this.#first(hazardKey(hazard))) this.hazards.push(hazard);
+    }
+    for (const site of inner.finishedSites()) {
+      if (this.#first(siteKey(site))) this.behind.push(behind(site));
+    }
+    for (const relation of inner.written) this.written.add(relation);
+    this.speaks ||= inner.speaks;
     // What a body gives back is cast to what its function returns.
     for (const type of [...inner.typesNamed, ...inner.typesMet]) this.typesMet.add(type);
     for (const relation of inner.relationsMet) this.relationsMet.add(relation);
@@ -166,6 +184,18 @@ export class Facts {
     if (this.#calledWrites.length === 0) return;
     const given = givenBy(node, this.finishedSites(), this.readsTemporary, inFunction);
     this.writes = [...(this.writes ?? []), ...this.#calledWrites.map((write) => calledWith(write, given))];
+  }
+
+  /** Many functions may call the same ones. */
+  #first(key: string): boolean {
+    if (this.#included.has(key)) return false;
+    this.#included.add(key);
+    return true;
+  }
+
+  /** What it reads by itself, not through what it calls. */
+  ownSites(): RelationSite[] {
+    return this.sites.map((draft) => this.#finish(draft));
   }
 
   finishedSites(): RelationSite[] {
@@ -252,6 +282,14 @@ export class Facts {
     }
     return hazards;
   }
+}
+
+function hazardKey({ code, message, relations, columns }: Hazard): string {
+  return JSON.stringify([code, message, relations ?? null, columns ? [...columns] : null]);
+}
+
+function siteKey({ relation, columns, correlationName, hasAlias, only }: RelationSite): string {
+  return JSON.stringify([relation, columns === 'all' ? columns : [...columns], correlationName, hasAlias, only]);
 }
 
 function echoHazard(relation: string, columns: readonly string[] | 'all'): Hazard {

@@ -59,8 +59,8 @@ export class Names {
   readonly catalog: CatalogSnapshot;
   readonly index: CatalogIndex;
   readonly session: SessionContext;
-  /** Shared by everything that is read for one script. */
-  readonly budget: Budget;
+  /** Shared by everything that is read for one script, bodies of functions excepted. */
+  budget: Budget;
   #state: State;
   readonly #first: State;
   /** State at the BEGIN inside this script; undefined when the transaction began before it. */
@@ -86,6 +86,14 @@ export class Names {
     this.#first = this.#state;
   }
 
+  /** Gives what takes everything back that happens to names from now on. */
+  remember(): () => void {
+    const state = this.#state;
+    return () => {
+      this.#state = state;
+    };
+  }
+
   get path(): readonly string[] | undefined {
     return this.#state.path;
   }
@@ -104,9 +112,9 @@ export class Names {
     this.#change({ plainStrings: false });
   }
 
-  /** The same names under another search path: for the body of a function. */
-  under(path: readonly string[]): Names {
-    const session = { ...this.session, searchPath: effectivePath(path, this.session) };
+  /** The same names under another search path: for the body of a function that runs as this user. */
+  under(path: readonly string[], currentUser = this.session.currentUser): Names {
+    const session = { ...this.session, searchPath: effectivePath(path, { ...this.session, currentUser }) };
     const names = new Names(this.catalog, session, this.budget);
     names.#state = { ...this.#state, path: names.#state.path };
     return names;

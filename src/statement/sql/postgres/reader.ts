@@ -1,15 +1,31 @@
 import type { Action } from '../../../model/access.ts';
-import type { CatalogRelation } from '../../../model/catalog.ts';
+import type { CatalogRelation, RowEvent } from '../../../model/catalog.ts';
 import { echoedColumns } from './built-ins.ts';
 import { Calls } from './calls.ts';
 import { writingPart } from './deed.ts';
 import { type Facts, type SiteDraft, tableResource } from './facts.ts';
 import { repairGroupBy } from './group-by.ts';
+import { laterWord } from './later-words.ts';
 import type { Tokens } from './lexer.ts';
 import { type Names, type RelationName, relationName } from './names.ts';
 import { dottedName, relationPlace, samplePlace } from './places.ts';
-import { type Ctes, hasColumn, type Inner, type Level, type ReaderOptions, type Scope, seeWhole } from './scope.ts';
+import {
+  type Ctes,
+  hasColumn,
+  type Inner,
+  type Level,
+  OUTERMOST,
+  type ReaderOptions,
+  type Scope,
+  seeWhole,
+} from './scope.ts';
 import { as, child, constant, flag, isTree, list, location, part, type Tree, tagged, text, words } from './tree.ts';
+
+const EVENTS: Readonly<Record<string, readonly RowEvent[]>> = {
+  UpdateStmt: ['update'],
+  DeleteStmt: ['delete'],
+  MergeStmt: ['insert', 'update', 'delete'],
+};
 
 interface ReadOptions {
   readonly sample?: Tree;
@@ -28,6 +44,8 @@ export class Reader {
   readonly tokens: Tokens | undefined;
   readonly inner: Inner;
   readonly calls: Calls;
+  /** What stands around the statement. */
+  readonly around: Scope;
   /** The query whose rows the statement is about, when it is nothing but a query. */
   outermost: Tree | undefined;
 
@@ -37,6 +55,7 @@ export class Reader {
     this.connection = options.connection;
     this.tokens = options.tokens;
     this.inner = options.inner;
+    this.around = options.around ?? OUTERMOST;
     this.calls = new Calls(options);
   }
 
@@ -65,6 +84,11 @@ export class Reader {
   }
 
   #node(tag: string, body: Tree, scope: Scope): void {
+    const name = laterWord(tag, body, this.names.catalog.serverVersion);
+    if (name !== undefined) {
+      this.facts.identifiers.add(name);
+      this.calls.call([name], [], location(body), scope);
+    }
     switch (tag) {
       case 'A_Const':
         return;
@@ -190,7 +214,8 @@ export class Reader {
     const inside = this.#enter(scope, child(body, 'withClause'));
     const around = this.facts.part;
     this.facts.part = writingPart('InsertStmt', body);
-    const target = this.write(child(body, 'relation'), 'write', true);
+    const replaces = child(body, 'onConflictClause') !== undefined;
+    const target = this.write(child(body, 'relation'), 'write', replaces ? ['insert', 'update'] : ['insert'], true);
     for (const column of list(body, 'cols')) this.visit(list(as(column, 'ResTarget'), 'indirection'), inside);
     this.visit(part(body, 'selectStmt'), { ctes: inside.ctes, level: scope.level });
     if (target) inside.level?.sites.push(target);
@@ -204,7 +229,7 @@ export class Reader {
     const inside = this.#enter(scope, child(body, 'withClause'));
     const around = this.facts.part;
     this.facts.part = writingPart(tag, body);
-    const target = this.write(child(body, 'relation'), 'write', true);
+    const target = this.write(child(body, 'relation'), 'write', EVENTS[tag] ?? [], true);
     if (target) inside.level?.sites.push(target);
     this.visit(
       body[tag === 'MergeStmt' ? 'sourceRelation' : tag === 'DeleteStmt' ? 'usingClause' : 'fromClause'],
@@ -277,6 +302,10 @@ export class Reader {
     if (resolved?.kind !== 'relation') return;
     const { relation } = resolved;
     this.facts.ask('read', tableResource(this.connection, relation.schema, relation.name));
+    this.inner.fires(relation, ['select'], this.facts);
+    if (relation.kind === 'view') {
+      for (const { schema, name } of this.inner.behindView(relation)) this.facts.names(schema, name);
+    }
     const echoed = relation.extension === undefined ? undefined : echoedColumns(relation.name);
     if (echoed === 'all') this.#system(relation.name, correlationName, scope.level);
     this.#site(rangeVar, relation, correlationName, how, scope.level, Array.isArray(echoed) ? echoed : undefined);
@@ -360,7 +389,12 @@ export class Reader {
    * A relation that is written or otherwise acted on. Returns its draft when it is one of the catalog's. `pointed`: when it is not there, the
    * server says where its name stands, which it does where it analyses the statement, and not where it only looks up a relation.
    */
-  write(rangeVar: Tree | undefined, action: 'write' | 'define' | 'read', pointed = false): SiteDraft | undefined {
+  write(
+    rangeVar: Tree | undefined,
+    action: 'write' | 'define' | 'read',
+    events: readonly RowEvent[] = [],
+    pointed = false,
+  ): SiteDraft | undefined {
     if (!rangeVar) return undefined;
     const name = relationName(rangeVar);
     const resolved = this.#resolve(name, location(rangeVar), action, pointed);
@@ -368,6 +402,7 @@ export class Reader {
     if (resolved?.kind === 'temporary') {
       this.facts.raise('session');
       this.facts.readsTemporary = true; // RETURNING
+      this.calls.writesTemporary(name.name);
       return undefined;
     }
     this.facts.raise(action === 'read' ? 'read' : 'change');
@@ -378,13 +413,8 @@ export class Reader {
     if (resolved?.kind !== 'relation') return undefined;
     const { relation } = resolved;
     this.facts.ask(action, tableResource(this.connection, relation.schema, relation.name));
-    if (action === 'write' && (relation.hasTriggers || relation.hasRules)) {
-      this.facts.hazards.push({
-        code: relation.hasRules ? 'rule-on-target' : 'trigger-on-target',
-        message: `Writing to ${relation.schema}.${relation.name} runs ${relation.hasRules ? 'rules' : 'triggers'} that may show masked data. Ask for access to the unmasked data.`,
-        applies: 'hidden-anywhere',
-      });
-    }
+    if (action === 'write') this.facts.written.add(relation);
+    this.inner.fires(relation, events, this.facts);
     const place = this.tokens && dottedName(this.tokens, location(rangeVar));
     const draft: SiteDraft = {
       relation,
@@ -487,7 +517,7 @@ export class Reader {
       if (mine) seeWhole(site);
     } else if (qualifier === undefined) {
       if (name === site.correlationName) seeWhole(site);
-      if (target && hasColumn(site, name)) site.raw.add(name);
+      if (target && !site.qualifiedOnly && hasColumn(site, name)) site.raw.add(name);
       if (target && (name === 'old' || name === 'new')) site.rawAll = true;
     } else if (mine && target) {
       if (hasColumn(site, name)) site.raw.add(name);

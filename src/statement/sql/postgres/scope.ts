@@ -1,4 +1,4 @@
-import type { CatalogFunction } from '../../../model/catalog.ts';
+import type { CatalogFunction, CatalogRelation, Oid, RowEvent } from '../../../model/catalog.ts';
 import type { SqlStatement } from '../../../model/statement.ts';
 import type { Facts, SiteDraft } from './facts.ts';
 import type { Tokens } from './lexer.ts';
@@ -33,8 +33,14 @@ export const OUTERMOST: Scope = { ctes: undefined, level: undefined };
 
 /** What the reader asks of the room around it: judging SQL that stands behind a name or inside a string. */
 export interface Inner {
-  /** Judges the body of a function written in SQL; false when it cannot be understood. */
+  /** Judges the body of a function written in SQL or PL/pgSQL; false when it cannot be understood. */
   body(fn: CatalogFunction, facts: Facts): boolean;
+  /** Judges what the target runs by itself when this happens to rows of a relation, and to what hangs on it. */
+  fires(relation: CatalogRelation, events: readonly RowEvent[], facts: Facts): void;
+  /** Judges what is run when a value becomes one of a domain. */
+  checks(domain: Oid, facts: Facts): void;
+  /** Functions of users' making that a view calls. */
+  behindView(view: CatalogRelation): readonly { readonly schema: string; readonly name: string }[];
   /** Judges SQL text that a built-in runs; false when it cannot be understood. */
   sql(text: string, facts: Facts): boolean;
   /** Judges a PL/pgSQL block; false when it can run SQL that is not written in it. */
@@ -53,6 +59,8 @@ export interface ReaderOptions {
   readonly inner: Inner;
   /** Absent inside function bodies: nothing there can be replaced. */
   readonly tokens: Tokens | undefined;
+  /** What stands around a statement that is no statement of the client: NEW and OLD of a trigger or a rule. */
+  readonly around?: Scope;
 }
 
 /** A star or a whole-row reference: every column of the site can be seen. */

@@ -103,7 +103,8 @@ class StatementReader {
         return;
       case 'truncate':
         this.#outline.allRows = true;
-        for (const relation of list(body, 'relations')) this.#reader.write(as(relation, 'RangeVar'), 'write');
+        for (const relation of list(body, 'relations'))
+          this.#reader.write(as(relation, 'RangeVar'), 'write', ['truncate']);
         return;
       case 'lock':
         this.#lock(body);
@@ -237,7 +238,7 @@ class StatementReader {
   #query(tag: string, body: Tree): void {
     const path = this.#reader.names.path;
     if (tag === 'SelectStmt') this.#reader.outermost = body;
-    this.#reader.visit({ [tag]: body }, OUTERMOST);
+    this.#reader.visit({ [tag]: body }, this.#reader.around);
     if (tag === 'SelectStmt') this.#reader.calls.plainSetConfig(body, path);
     const outline = this.#outline;
     if (tag !== 'SelectStmt') {
@@ -317,7 +318,7 @@ class StatementReader {
       this.#outline.allRows = true;
       return;
     }
-    const target = this.#reader.write(relation, 'write');
+    const target = this.#reader.write(relation, 'write', ['insert']);
     const level = {
       outer: undefined,
       sites: target ? [target] : [],
