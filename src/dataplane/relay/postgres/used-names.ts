@@ -35,13 +35,18 @@ async function renewOne(
   const { objects } = core;
   const used = kind === 'cursor' ? objects.portal(name) : objects.prepared(name);
   if (!used?.planned) return undefined;
-  const planned = await core.names.plan(used.plan.text);
+  // Of several in one query string only the one that is used has to be what it was.
+  const alone = used.plan.statements.length === 1;
+  const { text } = used.planned.statement;
+  const planned = await core.names.plan(alone ? used.plan.text : text);
   if ('refusal' in planned) return planned.refusal;
   const { plan } = planned;
-  if (plan.forwarded !== used.plan.forwarded || !readsTheSame(plan, used.plan)) {
+  const before = alone ? used.plan.forwarded : used.plan.changed ? undefined : text;
+  const [again] = plan.statements;
+  if (plan.forwarded !== before || !again || !asksTheSame(again, used.planned, isMasked(plan, used.plan))) {
     return planChanged(kind === 'cursor' ? 'since the cursor was declared' : 'since this statement was prepared');
   }
-  const renewed = { plan, planned: plan.statements[used.plan.statements.indexOf(used.planned)] };
+  const renewed = { plan, planned: again };
   const portal = objects.portal(name);
   const prepared = objects.prepared(name);
   if (kind === 'cursor' && portal === used) objects.setPortal(name, { ...portal, ...renewed });
@@ -61,13 +66,19 @@ export function planChanged(since: string): Refusal {
  * made a moment ago in the place of the other, nobody can tell which one Bind found; where nothing is hidden both are judged alike.
  */
 export function readsTheSame(one: Plan, other: Plan): boolean {
-  const masked = one.view.hidden.size > 0 || other.view.hidden.size > 0;
-  const meaning = ({ statements }: Plan): string =>
-    JSON.stringify(
-      statements.map(({ statement, questions }) => [
-        questions,
-        masked ? statement.sites.map(({ relation }) => relation) : [],
-      ]),
-    );
-  return meaning(one) === meaning(other);
+  const masked = isMasked(one, other);
+  return (
+    one.statements.length === other.statements.length &&
+    one.statements.every((statement, at) => asksTheSame(statement, other.statements[at], masked))
+  );
+}
+
+function isMasked(one: Plan, other: Plan): boolean {
+  return one.view.hidden.size > 0 || other.view.hidden.size > 0;
+}
+
+function asksTheSame(one: PlannedStatement, other: PlannedStatement | undefined, masked: boolean): boolean {
+  const meaning = ({ statement, questions }: PlannedStatement): string =>
+    JSON.stringify([questions, masked ? statement.sites.map(({ relation }) => relation) : []]);
+  return other !== undefined && meaning(one) === meaning(other);
 }
