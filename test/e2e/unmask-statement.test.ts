@@ -1,5 +1,6 @@
 /** Seeing a label unmasked in one statement, by another person's consent, and consent that is taken back. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
@@ -341,7 +342,8 @@ permit (principal in Group::"seers", action == Action::"unmask", resource);`;
   assert.deepEqual(await house.change({ policy: `${POLICY}${seers}` }), []);
   const client = await house.connect(await house.through('sue', 'seers'));
   const lower = 'SELECT lower(email) AS e FROM shop.customers ORDER BY id LIMIT 3';
-  await client.query(`PREPARE low AS ${lower}; PREPARE other AS SELECT count(*) FROM shop.orders`);
+  await client.query(`PREPARE low AS ${lower}`);
+  await client.query('PREPARE other AS SELECT count(*) FROM shop.orders');
   await client.query('BEGIN');
   await client.query(`DECLARE c CURSOR WITH HOLD FOR ${lower}`);
   await client.query('COMMIT');
@@ -371,4 +373,36 @@ test('rows that an approver bounded are counted over all uses', async () => {
   const again = await client.ask(frontend.query(text));
   assert.equal(again.filter(({ kind }) => kind === 'data-row').length, 0, 'and none in the second');
   client.close();
+});
+
+test('the command line opens, shows and takes back', async () => {
+  const { host, port } = house.gateway.addresses.control;
+  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  const run = async (subject: string, group: string, ...args: string[]): Promise<{ code: number; out: string }> => {
+    const GATEHOUSE_TOKEN = await house.token(subject, [group]);
+    const env = { ...process.env, GATEHOUSE_TOKEN, GATEHOUSE_URL: `http://${host}:${port}` };
+    return new Promise((done) => {
+      const child = execFile(process.execPath, [main, ...args], { env }, (_, out, err) =>
+        done({ code: child.exitCode ?? -1, out: out + err }),
+      );
+    });
+  };
+  const open = ['requests', 'open', '--unmask', 'pii.contact.email', '--connection', 'shop', '--reason', reason];
+  assert.match((await run('ana', 'analysts', ...open)).out, /Give --for/);
+  const opened = await run('ana', 'analysts', ...open, '--statement', BY_ID, '--parameter', '7', '--uses', '2');
+  assert.equal(opened.code, 0, opened.out);
+  const id = /req_\w+/.exec(opened.out)?.[0] ?? '';
+  const shown = await run('olga', 'owners', 'requests', 'show', id);
+  assert.match(shown.out, /unmask pii\.contact\.email in 2 executions of SELECT email/);
+  assert.match((await run('ana', 'owners', 'requests', 'approve', id, '--reason', reason)).out, /your own/);
+  await approve('olga', id);
+  const client = await analyst('ana');
+  assert.match(await said(client, { text: BY_ID, values: [7] }), /Person7@/);
+  const back = await run('olga', 'owners', 'requests', 'revoke', id, '--reason', 'the case is closed');
+  assert.equal(back.out.trim(), `${id} is revoked`);
+  assertMasked(await said(client, { text: BY_ID, values: [7] }));
+  assert.match(
+    (await run('ana', 'analysts', 'requests', 'show', id)).out,
+    /taken back +by olga@example\.com at .*the case is closed/,
+  );
 });

@@ -41,8 +41,9 @@ const JOIN_BELOW = 64 * 1024;
 const MOST_OUTSTANDING = 4_096;
 /** Records on their way to the disk before the client is no longer read. */
 const MOST_UNDURABLE = 1_024;
-/** Type byte of Sync. */
+/** Type bytes of Sync and Terminate. */
 const SYNC = 0x53;
+const TERMINATE = 0x58;
 /** Bytes that may be read ahead of what has to wait, before a socket is paused. */
 const LOOK_AHEAD = 64 * 1024;
 /** Messages that may wait for durable records before the client is no longer read. */
@@ -268,7 +269,9 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   /** As far as is known here: replies that are outstanding may say something else. */
   get #betweenTransactions(): boolean {
     const { open, skipping, copyIn } = this.pipeline;
-    return this.#status === 'I' && !open && !skipping && copyIn === 0 && this.#reader.nextType !== undefined;
+    const { nextType } = this.#reader;
+    const begins = nextType !== undefined && nextType !== TERMINATE;
+    return this.#status === 'I' && !open && !skipping && copyIn === 0 && begins;
   }
 
   async #renewKey(): Promise<void> {
