@@ -43,6 +43,8 @@ export interface OpenApproval {
   readonly purpose: string;
   readonly tables: readonly string[];
   readonly labels: readonly string[];
+  /** Values behind the binding's digest of parameters, for approvers to see. */
+  readonly parameters?: readonly (string | null)[];
 }
 
 export interface Approvals {
@@ -237,6 +239,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         purpose,
         tables: [...input.tables],
         labels: [...input.labels],
+        ...(input.parameters === undefined ? {} : { parameters: [...input.parameters] }),
         createdAt: now,
         expiresAt: now + settings.expireSeconds * 1_000,
         decisions: [],
@@ -245,7 +248,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         'approval.requested',
         request,
         { policies: binding.policies, labels: request.labels, exp: new Date(request.expiresAt).toISOString() },
-        { actor: actorOf(requester), reason: purpose, bind: { ...binding, nonce } },
+        { actor: actorOf(requester), reason: purpose, bind: { ...binding, nonce }, ...given(request) },
       );
       const entry = { request, revision: 1, leaf };
       return (await kept('approval.requested', request, leaf, () => store.create(entry, key))).request;
@@ -417,6 +420,10 @@ function actorOf(principal: Principal): JsonObject {
     mfa: principal.mfa,
     ...(principal.onBehalfOf === undefined ? {} : { on_behalf_of: principal.onBehalfOf }),
   };
+}
+
+function given({ parameters }: ApprovalRequest): Readonly<Record<string, JsonValue>> {
+  return parameters === undefined ? {} : { params: parameters };
 }
 
 function lastDecision(request: ApprovalRequest): JsonObject {

@@ -104,6 +104,8 @@ export interface ApprovalRequest {
   readonly purpose: string;
   readonly tables: readonly string[];
   readonly labels: readonly string[];
+  /** Values of the statement's parameters as text, where they are known: those whose digest is bound. */
+  readonly parameters?: readonly (string | null)[];
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly decisions: readonly ApprovalDecision[];

@@ -394,6 +394,7 @@ test('the command line opens, shows and takes back', async () => {
   const id = /req_\w+/.exec(opened.out)?.[0] ?? '';
   const shown = await run('olga', 'owners', 'requests', 'show', id);
   assert.match(shown.out, /unmask pii\.contact\.email in 2 executions of SELECT email/);
+  assert.match(shown.out, /parameters +\$1 = "7"/);
   assert.match((await run('ana', 'owners', 'requests', 'approve', id, '--reason', reason)).out, /your own/);
   await approve('olga', id);
   const client = await analyst('ana');

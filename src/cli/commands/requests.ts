@@ -189,6 +189,12 @@ function requestText(each: Request): string {
     ['connection', `${each.connection} as ${each.role}`],
     ['why', each.why],
     ['purpose', each.purpose],
+    [
+      'parameters',
+      each.parameterValues
+        ?.map((value, index) => `$${index + 1} = ${value === null ? 'NULL' : JSON.stringify(value)}`)
+        .join(', '),
+    ],
     ['tables', each.tables.join(' ')],
     ['labels', each.labels.join(' ')],
     ['asks', each.unmask && asked(each)],

@@ -24,6 +24,10 @@ export const request = z
       .describe('Consent is asked for seeing these labels unmasked: for so long, or in this statement so often'),
     bindingHash: z.string(),
     parameters: z.string().describe('SHA-256 of the bound parameters, empty without any'),
+    parameterValues: z
+      .array(z.string().nullable())
+      .optional()
+      .describe('Values of $1, $2 … as text, where the request was made with them'),
     policies: z.array(z.string()),
     why: z.string(),
     purpose: z.string(),

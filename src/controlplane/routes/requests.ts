@@ -157,6 +157,7 @@ export function requestRoutes(server: Server, room: Room): void {
       const opened = await approvals.open({
         requester,
         binding: bind({ labels, policies: answer.policies, seconds, uses }),
+        ...(parameters === undefined || parameters.length === 0 ? {} : { parameters }),
         session: '',
         approvers: answer.approvers,
         quorum: answer.quorum,
@@ -302,6 +303,7 @@ function describe(one: ApprovalRequest): Omit<Request, 'mine' | 'mayDecide' | 'm
         }),
     bindingHash: one.bindingHash,
     parameters: binding.params,
+    ...(one.parameters === undefined ? {} : { parameterValues: [...one.parameters] }),
     policies: [...binding.policies],
     why: one.why,
     purpose: one.purpose,
