@@ -29,6 +29,8 @@ before(async () => {
         await owner.query(`CREATE TABLE shop.${table} AS SELECT id, email::text, city FROM shop.customers WHERE id <= 40;
           CREATE VIEW shop.${table}_towns AS SELECT id, city FROM shop.${table};
           CREATE FUNCTION shop.${table}_town(which int) RETURNS text LANGUAGE sql STABLE AS
+            'SELECT city FROM shop.${table} WHERE id = which';
+          CREATE FUNCTION shop.${table}_many(which int) RETURNS SETOF text LANGUAGE sql STABLE AS
             'SELECT city FROM shop.${table} WHERE id = which'`);
       }
       await owner.end();
@@ -92,11 +94,9 @@ const swapColumns = (table: string) => `ALTER TABLE shop.${table} RENAME email T
   ALTER TABLE shop.${table} RENAME city TO email; ALTER TABLE shop.${table} RENAME away TO city`;
 const swapView = (table: string) => `LOCK TABLE shop.${table};
   CREATE OR REPLACE VIEW shop.${table}_towns AS SELECT id, email AS city FROM shop.${table}`;
-const replaceFunction = (
-  table: string,
-) => `CREATE OR REPLACE FUNCTION shop.${table}_town(which int) RETURNS text LANGUAGE sql STABLE AS
+const swapFunction = (table: string) => `LOCK TABLE shop.${table};
+  CREATE OR REPLACE FUNCTION shop.${table}_town(which int) RETURNS text LANGUAGE sql STABLE AS
     'SELECT email FROM shop.${table} WHERE id = which'`;
-const swapFunction = (table: string) => `LOCK TABLE shop.${table}; ${replaceFunction(table)}`;
 const swapTables = (table: string) => `ALTER TABLE shop.${table} RENAME TO ${table}_gone;
   CREATE VIEW shop.${table} AS SELECT id, city AS email, email AS city FROM shop.${table}_gone`;
 
@@ -331,9 +331,13 @@ for (const [what, change] of [
   });
 }
 
-/** The last row comes from a function that is first called when the others have left; they fill every buffer on the way. */
+/**
+ * The last row comes from a function that is first called when the others have left; they fill every buffer on the way. It gives a set, so
+ * that the planner does not look into it.
+ */
 async function bulk(client: pg.Client, table: string, meanwhile: () => Promise<unknown>): Promise<string> {
-  const text = `COPY (SELECT n || repeat('x', 1000) FROM generate_series(1, 20000) n UNION ALL SELECT shop.${table}_town(1)) TO STDOUT`;
+  const text = `COPY (SELECT n || repeat('x', 1000) FROM generate_series(1, 20000) n UNION ALL
+    SELECT shop.${table}_many(id) FROM shop.products WHERE id = 1) TO STDOUT`;
   const chunks: Buffer[] = [];
   let done: Promise<unknown> | undefined;
   try {
@@ -348,14 +352,14 @@ async function bulk(client: pg.Client, table: string, meanwhile: () => Promise<u
   return Buffer.concat(chunks).toString();
 }
 
-test('a function that changes while rows come shows nothing hidden, and one that does not changes no byte', async () => {
+test('what a function reads may change while rows come, and shows nothing hidden; nothing else changes a byte', async () => {
   const table = TABLES[used++] ?? '';
   const client = await house.connect(analyst);
   const direct = await house.connect(house.direct);
   const expected = await bulk(direct, table, async () => undefined);
   assert.match(expected, TOWN);
   assert.equal((await bulk(client, table, async () => undefined)) === expected, true);
-  const text = await bulk(client, table, () => behind.query(replaceFunction(table)));
+  const text = await bulk(client, table, () => behind.query(swapColumns(table)));
   assertMasked(text.slice(-2_000).toLowerCase());
   assert.match(text.slice(-2_000), /error/);
   assertMasked((await bulk(client, table, async () => undefined)).slice(-2_000).toLowerCase());
