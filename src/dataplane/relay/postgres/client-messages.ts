@@ -15,6 +15,7 @@ import type { Plan, Planned, PlannedStatement } from '../../plan.ts';
 import { TAKEN_BACK } from '../../statement-unmask.ts';
 import { awaitsLook, canBeHeldOpen, runHeldOpen } from './awaited-change.ts';
 import { CopyIn, type CopyVerdict } from './copy-in.ts';
+import { type CopyTurn, CopyTurns, unexpectedInCopy } from './copy-turns.ts';
 import { REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
 import { parseMessage, queryMessage, readStatement, type StatementSource, statementBytes } from './encoding.ts';
 import { expectation, type Run } from './expectation.ts';
@@ -41,6 +42,7 @@ export class ClientMessages {
   readonly #core: RelayCore;
   readonly #terminate: () => void;
   readonly copyIn = new CopyIn();
+  readonly copies = new CopyTurns();
   clientEncoding: string;
 
   constructor(core: RelayCore, clientEncoding: string, terminate: () => void) {
@@ -53,6 +55,8 @@ export class ClientMessages {
   handle(frame: Frame): Promise<void> | undefined {
     const { pipeline } = this.#core;
     const message = parseFrontend(frame);
+    const disturbed = this.copies.disturbedBy(message.kind);
+    if (disturbed) return this.#amidCopy(disturbed, frame);
     if (ENDS_COPY.has(message.kind)) this.copyIn.over();
     const unclear = pipeline.skipping ? undefined : this.#unclearName(message);
     if (unclear) return this.#refuse(unclear, '');
@@ -126,8 +130,28 @@ export class ClientMessages {
       this.#core.forward(permitHousekeeping(frontend.copyFail('gatehouse: refused')));
     }
     if (verdict === 'forward' && !ends) return;
+    this.copies.done();
     if (pipeline.copying) pipeline.copying = false;
     else pipeline.doneAhead += 1;
+  }
+
+  /**
+   * At such a message the target fails its copy and ends the session; unless the copy has failed before, and then the message is like any
+   * other. It must not be forwarded to find that out, since nobody has judged it: CopyFail does as well.
+   */
+  async #amidCopy(turn: CopyTurn, frame: Frame): Promise<void> {
+    const core = this.#core;
+    core.flushTarget();
+    await Promise.race([turn.decided.promise, core.ended]);
+    if (core.over) return;
+    if (!turn.ended) {
+      turn.unexpected = unexpectedInCopy(frame.type);
+      this.#copyData('forward', frontend.copyFail('gatehouse: another message came'), true);
+      core.flushTarget();
+      await Promise.race([turn.over.promise, core.ended]);
+      if (core.over) return;
+    }
+    await this.handle(frame);
   }
 
   // --- simple query -------------------------------------------------------------------------------------------------------
@@ -538,6 +562,7 @@ export class ClientMessages {
       if (run.planned.statement.verb !== 'copy-from') continue;
       this.#core.pipeline.copyIn += 1;
       this.copyIn.expect(run, inspectors?.get(run));
+      this.copies.expect(run);
     }
   }
 

@@ -506,6 +506,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     if (outcome === 'ok' || outcome === 'suspended') this.objects.apply(run.plan, run.planned, run.portal);
     if (run.planned.statement.verb === 'copy-from') {
       this.#messages.copyIn.ended(run);
+      this.#messages.copies.ended(run);
       this.pipeline.copyIn -= 1;
       this.pipeline.copying = false;
       if (this.pipeline.copyIn === 0) this.pipeline.doneAhead = 0;
@@ -638,7 +639,22 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.#endIfDrained();
   }
 
-  copyInBegins(): boolean {
+  copyRefusal(run: Run, sqlstate: string | undefined): Refusal | undefined {
+    return this.#messages.copies.refusalFor(run, sqlstate);
+  }
+
+  copyDisturbed(): boolean {
+    if (!this.#messages.copies.disturbed) return false;
+    this.flush();
+    this.end(
+      'protocol-violation',
+      refusal('protocol-violation', 'terminating connection because protocol synchronization was lost'),
+    );
+    return true;
+  }
+
+  copyInBegins(run: Run | undefined): boolean {
+    this.#messages.copies.begins(run);
     if (this.pipeline.doneAhead > 0) {
       this.pipeline.doneAhead -= 1;
       return false;

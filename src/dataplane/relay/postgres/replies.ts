@@ -91,7 +91,11 @@ export interface ReplyHost {
   /** A point in the order of messages. */
   mark(): number;
   /** The target takes COPY data now. False when the client has already said that it is done. */
-  copyInBegins(): boolean;
+  copyInBegins(run: Run | undefined): boolean;
+  /** What the client is told in the place of an error that the gateway's own CopyFail brought about. */
+  copyRefusal(run: Run, sqlstate: string | undefined): Refusal | undefined;
+  /** Behind that the session is over, as it is directly. False when nothing of the kind has happened. */
+  copyDisturbed(): boolean;
   /** The target refused an extended-protocol message: it ignores everything until Sync. */
   skipUntilSync(): void;
   /** A cut result completed before the target could be stopped: make it forget the transaction as after any error. */
@@ -403,7 +407,7 @@ export class Replies implements ScanSink {
 
   /** In COPY the target ignores a Sync that was sent behind Execute: no answer to it will come. */
   #copyIn(frame: Frame): boolean {
-    const begins = this.#host.copyInBegins();
+    const begins = this.#host.copyInBegins(this.#run());
     if (begins && this.queue.first?.kind === 'execute') this.queue.dropBehindFirst('sync');
     return this.#pass(frame);
   }
@@ -533,10 +537,10 @@ export class Replies implements ScanSink {
       return true;
     }
     const run = head.runs[head.at];
-    const refusal = head.refusal ?? run?.refused;
-    const sqlstate = run?.refused
-      ? refusalTable[run.refused.code].sqlstate
-      : message.fields.find((field) => field.code === 'C')?.value;
+    const said = message.fields.find((field) => field.code === 'C')?.value;
+    const refused = run && (run.refused ?? this.#host.copyRefusal(run, said));
+    const refusal = head.refusal ?? refused;
+    const sqlstate = refused ? refusalTable[refused.code].sqlstate : said;
     if (run) this.#endRun(run, run.cut ? 'cut' : sqlstate === '57014' ? 'cancelled' : 'error', sqlstate);
     if (isForClient(head)) {
       this.#host.emit(
@@ -545,6 +549,7 @@ export class Replies implements ScanSink {
           : backend.errorResponse(this.#host.gateFields(message.fields, head.plan)),
       );
     }
+    if (refused && this.#host.copyDisturbed()) return false;
     if (head.kind === 'query' || head.kind === 'function-call') {
       head.silenced = false; // only ReadyForQuery follows
       for (const later of head.runs.slice(head.at + 1)) this.#endRun(later, 'skipped');
