@@ -92,9 +92,11 @@ class Collector {
   }
 
   #select(body: Tree): void {
-    const rows = this.#tracer.select(body, undefined, NO_CTES);
     let into = child(body, 'intoClause');
     for (let at = child(body, 'larg'); at && !into; at = child(at, 'larg')) into = child(at, 'intoClause');
+    // Most queries write nothing, and nothing has to be followed in them.
+    if (!into && !changesInWith(body)) return;
+    const rows = this.#tracer.select(body, undefined, NO_CTES);
     if (into) this.#make(into, rows);
   }
 
@@ -289,6 +291,12 @@ class Collector {
     }
     return rows;
   }
+}
+
+/** WITH may hold statements that change rows at the top of a query only. */
+function changesInWith(select: Tree): boolean {
+  const ctes = list(child(select, 'withClause'), 'ctes').map((item) => as(item, 'CommonTableExpr'));
+  return ctes.some((cte) => as(part(cte, 'ctequery'), 'SelectStmt') === undefined);
 }
 
 interface Target {
