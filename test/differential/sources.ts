@@ -193,7 +193,8 @@ export class Sources {
     const qualified = bare && !path ? { qualified: `lab.${relation.name}` } : {};
     return {
       sql: `${name}${written}`,
-      sources: [{ alias, columns, whole: true, ...keyed, ...qualified }],
+      // The row of a table carries the table's own names, the one of what stands for it those of the alias: docs/limits.md.
+      sources: [{ alias, columns, whole: columns === relation.columns, ...keyed, ...qualified }],
       star: columns,
     };
   }
