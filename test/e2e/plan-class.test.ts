@@ -106,6 +106,8 @@ function nodes(node: Node, depth: number): readonly string[] {
   const condition = node['Index Cond'] === undefined ? '' : 'by condition';
   const parts = [node['Node Type'], node['Relation Name'], node['Index Name'], condition].filter(Boolean);
   const children = (node.Plans ?? []).filter((child) => !isComputation(child));
+  // Append computes nothing itself: masks over it stand in a node of their own.
+  if (node['Node Type'] === 'Result' && children.length > 0) return children.flatMap((child) => nodes(child, depth));
   return [`${' '.repeat(depth)}${parts.join(' ')}`, ...children.flatMap((child) => nodes(child, depth + 1))];
 }
 
