@@ -1,7 +1,6 @@
 /** The key of pseudonyms: nobody gets to see it, and it changes by epoch. */
 import assert from 'node:assert/strict';
 import { createHmac, hkdfSync } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import pg from 'pg';
 import { loadMasterKey } from '../../src/identity/index.ts';
 import { pseudonymSettings } from '../../src/masking/index.ts';
 import { assertMasked, type House, openHouse } from '../support/gateway-house.ts';
+import { stateText } from '../support/state-text.ts';
 
 let house: House;
 before(async () => {
@@ -266,12 +266,8 @@ test('a new epoch makes others: in open sessions from the next statement outside
   assert.equal(await pseudonym(busy), second);
   assert.equal(await pseudonym(await analyst('second'), 'SELECT mail FROM public.people WHERE id = 1'), second);
   await sleep(1_200);
-  const state = join(house.folder, 'state');
-  const files = (await readdir(state, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
-  const kept = await Promise.all(
-    files.filter(({ name }) => !/master/.test(name)).map((one) => readFile(join(one.parentPath, one.name), 'latin1')),
-  );
-  assert.match(kept.join('\n'), /"k":"mask\.rotated"/);
-  assert.ok(kept.join('\n').includes(rotated.body.after), 'the record names the epoch');
-  assert.doesNotMatch(kept.join('\n'), await secrets(), 'and never the key');
+  const kept = await stateText(house.folder, (name) => !/master/.test(name));
+  assert.match(kept, /"k":"mask\.rotated"/);
+  assert.ok(kept.includes(rotated.body.after), 'the record names the epoch');
+  assert.doesNotMatch(kept, await secrets(), 'and never the key');
 });

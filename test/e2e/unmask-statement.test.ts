@@ -1,7 +1,6 @@
 /** Seeing a label unmasked in one statement, by another person's consent, and consent that is taken back. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import pg from 'pg';
 import { frontend } from '../../src/wire/postgres/index.ts';
 import { describe, RawClient } from '../support/clients/raw-client.ts';
 import { assertMasked, type House, openHouse } from '../support/gateway-house.ts';
+import { stateText } from '../support/state-text.ts';
 
 const POLICY = `
 permit (principal in Group::"analysts", action == Action::"unmask", resource in Label::"pii");
@@ -62,12 +62,7 @@ const state = async (id: string): Promise<string> =>
   (await house.control('olga', 'owners', 'GET', `/v1/requests/${id}`)).body.state;
 const analyst = async (subject: string): Promise<pg.Client> => house.connect(await house.through(subject, 'analysts'));
 
-/** All bytes of the gateway's state, as text. */
-async function ledger(): Promise<string> {
-  const entries = await readdir(join(house.folder, 'state'), { recursive: true, withFileTypes: true });
-  const files = entries.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
-  return (await Promise.all(files.map((file) => readFile(file, 'latin1')))).join('\n');
-}
+const ledger = (): Promise<string> => stateText(house.folder);
 
 test('consent shows one run of exactly this text; before, after, and in any other text it stays masked', async () => {
   const client = await analyst('ana');
