@@ -25,6 +25,7 @@ const tasks = {
   differential: { script: 'test/differential/main.ts', arguments: [], where: 'checkout' },
   versions: { script: 'scripts/versions.mjs', arguments: [], where: 'checkout', clients: true },
   bench: { script: 'bench/main.ts', arguments: [], where: 'checkout', clients: true },
+  soak: { script: 'test/soak/main.ts', arguments: [], where: 'checkout', clients: true },
 };
 
 async function main() {

@@ -65,8 +65,7 @@ const DETAIL_WITHOUT_VALUES: ReadonlySet<string> = new Set([
   '57',
 ]);
 
-const WITHHELD =
-  'an error was raised in the database; its text is withheld because it may hold values that are hidden from you';
+const WITHHELD = 'was raised in the database; its text is withheld because it may hold values that are hidden from you';
 
 /**
  * Takes out of a server's error or notice what may echo rows or values. SQLSTATE, severity, position and the names of schema, table,
@@ -96,7 +95,7 @@ export function gateError(fields: readonly ErrorField[], anythingHidden: boolean
   for (const field of fields) {
     switch (field.code) {
       case 'M':
-        gated.push({ code: 'M', value: gatedMessage(field.value, treatment) });
+        gated.push({ code: 'M', value: gatedMessage(field.value, treatment, get('V') ?? '') });
         break;
       case 'D':
       case 'H':
@@ -135,12 +134,12 @@ export function gateError(fields: readonly ErrorField[], anythingHidden: boolean
   return gated;
 }
 
-function gatedMessage(message: string, treatment: Treatment): string {
+function gatedMessage(message: string, treatment: Treatment, severity: string): string {
   switch (treatment) {
     case 'keep':
       return message;
     case 'withhold':
-      return WITHHELD;
+      return `${/^(ERROR|FATAL|PANIC)?$/.test(severity) ? 'an error' : 'a message'} ${WITHHELD}`;
     case 'scrub':
       return scrubbed(message);
     default:
