@@ -68,6 +68,7 @@ const OBJECTS = `SET ROLE app;
   CREATE FUNCTION kind(n int) RETURNS text LANGUAGE plpgsql AS $$
     BEGIN CASE WHEN n < 0 THEN RETURN 'negative'; WHEN n = 0 THEN RETURN 'zero'; ELSE RETURN 'positive'; END CASE; END $$;
   CREATE FUNCTION pair(OUT a int, OUT b text) LANGUAGE plpgsql AS $$ BEGIN a := 1; b := 'x'; END $$;
+  CREATE FUNCTION changing() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'harmless'; END $$;
   CREATE FUNCTION told(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'n is %', n; RETURN n; END $$;
 `;
 
@@ -179,4 +180,21 @@ for (const sql of benign) {
 test('the text of what harmless code raises is withheld all the same', async () => {
   assert.match(await heard(engineer, 'SELECT code.told(3)'), /n is 3/);
   assert.match(await heard(analyst, 'SELECT code.told(3)'), /its text is withheld/);
+});
+
+test('a body that is replaced past the gateway is read anew, also for what is prepared', async () => {
+  const prepared = { name: 'changing', text: 'SELECT code.changing() AS v' };
+  for (const query of ['SELECT code.changing() AS v', prepared])
+    assert.equal((await analyst.query(query)).rows[0]?.v, 'harmless');
+  const admin = await house.server.admin();
+  await admin.query(`CREATE OR REPLACE FUNCTION code.changing() RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN RETURN (SELECT email FROM shop.customers ORDER BY id LIMIT 1); END $$`);
+  await admin.end();
+  for (const query of [prepared, 'SELECT code.changing() AS v', { ...prepared, name: 'again' }]) {
+    await assert.rejects(analyst.query(query), (error: pg.DatabaseError) => {
+      assertMasked(JSON.stringify(error));
+      return true;
+    });
+  }
+  await assert.rejects(analyst.query('SELECT code.changing()'), /code\.changing reads .*email of shop\.customers/);
 });

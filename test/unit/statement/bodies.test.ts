@@ -289,6 +289,18 @@ test('functions of the makers of a view are among those of the statement', async
   assert.deepEqual(questionsOf(found), ['read shop.w']);
 });
 
+test('functions behind operators are named when users wrote them, not when an extension did', async () => {
+  const own = plpgsql('shop.same', 'BEGIN RETURN true; END');
+  const foreign = fn('public.same_too', { language: 'c', extension: 'citext' });
+  const operators = [
+    { schema: 'public', name: '~~~', implementation: own.oid },
+    { schema: 'public', name: '===', implementation: foreign.oid },
+  ];
+  const world = { catalog: { ...withFunctions(own, foreign).catalog, operators } };
+  assert.deepEqual((await statement('SELECT 1 ~~~ 2', world)).functions, [{ schema: 'shop', name: 'same' }]);
+  assert.deepEqual((await statement('SELECT 1 === 2', world)).functions, []);
+});
+
 test('standard_conforming_strings off leaves bodies with backslashes unread', async () => {
   const f = plpgsql('shop.f', "BEGIN RETURN '\\'; END");
   const found = await statement('SELECT shop.f()', {

@@ -145,7 +145,7 @@ export class Attached {
       refuse();
       return;
     }
-    if (!SYSTEM_SCHEMAS.has(fn.schema)) facts.names(fn.schema, fn.name);
+    if (this.#names.index.isOfUsers(fn.schema, fn.name)) facts.names(fn.schema, fn.name);
     if (isCompiled(fn)) return;
     facts.late = true;
     const read = this.#inside.triggered(fn, row);
@@ -158,7 +158,9 @@ export class Attached {
       refuse();
       return;
     }
-    for (const { schema, name } of read.functions) if (!SYSTEM_SCHEMAS.has(schema)) facts.names(schema, name);
+    for (const { schema, name } of read.functions) {
+      if (this.#names.index.isOfUsers(schema, name)) facts.names(schema, name);
+    }
     facts.forgetsPath ||= read.forgetsPath;
     facts.changesContext ||= read.changesContext;
     facts.late ||= read.late;

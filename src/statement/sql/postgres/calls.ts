@@ -67,7 +67,7 @@ export class Calls {
   #runs(oid: Oid): boolean {
     const fn = this.#names.index.functionByOid(oid);
     if (!fn || isBuiltInWithRule(fn)) return false;
-    if (!SYSTEM_SCHEMAS.has(fn.schema)) this.#facts.names(fn.schema, fn.name);
+    if (this.#names.index.isOfUsers(fn.schema, fn.name)) this.#facts.names(fn.schema, fn.name);
     this.#callUser(fn);
     return true;
   }

@@ -15,6 +15,8 @@ export interface CatalogIndex {
   /** Functions of that name in every schema. */
   functions(name: string): readonly CatalogFunction[];
   functionByOid(oid: Oid): CatalogFunction | undefined;
+  /** Some function of that name came neither with the server nor with an extension. */
+  isOfUsers(schema: string, name: string): boolean;
   types(name: string): readonly CatalogType[];
   /** The snapshot lists the functions (relations) of pg_catalog too, so an unknown name is really unknown. */
   readonly knowsSystemFunctions: boolean;
@@ -89,6 +91,10 @@ export function indexOf(catalog: CatalogSnapshot): CatalogIndex {
     relation: (schema, name) => relations.get(`${schema}\0${name}`),
     functions: (name) => functions.get(name) ?? [],
     functionByOid: (oid) => functionsByOid.get(oid),
+    isOfUsers: (schema, name) =>
+      schema !== 'pg_catalog' &&
+      schema !== 'information_schema' &&
+      (functions.get(name) ?? []).some((fn) => fn.schema === schema && fn.extension === undefined),
     types: (name) => types.get(name) ?? [],
     knowsSystemFunctions,
     knowsSystemRelations,

@@ -5,7 +5,7 @@ import { Attached, type RowOf } from './attached.ts';
 import type { Bodies, Body } from './bodies.ts';
 import { Budget, BudgetExceeded } from './budget.ts';
 import { Facts, type SiteDraft } from './facts.ts';
-import { type Names, parseQualified, SYSTEM_SCHEMAS } from './names.ts';
+import { type Names, parseQualified } from './names.ts';
 import { Reader } from './reader.ts';
 import type { Inner, Scope } from './scope.ts';
 import { partOf, readStatement, type SessionObjects } from './statements.ts';
@@ -148,7 +148,7 @@ export class Inside implements Inner {
     const body = view.definition === undefined ? undefined : this.#shared.bodies.sql(view.definition);
     const facts = new Facts();
     this.#bounded(() => included(body && this.#read(body, this.#names.under([]), { what: 'A view' }, view), facts));
-    const functions = facts.functions.filter(({ schema }) => !SYSTEM_SCHEMAS.has(schema));
+    const functions = facts.functions.filter(({ schema, name }) => this.#names.index.isOfUsers(schema, name));
     views.set(view, functions);
     return functions;
   }
