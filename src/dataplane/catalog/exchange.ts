@@ -129,7 +129,7 @@ const file = z.strictObject({
 
 /**
  * A catalog as a file that can be committed: JSON, one object a line, in an order that does not change by itself. No row and no statistics
- * are in it; definitions of views and bodies of functions are, with the constants in them.
+ * are in it; definitions of views, bodies of functions and what is attached to relations are, with the constants in them.
  */
 export function catalogText(catalog: CatalogSnapshot): string {
   const { connection, database, serverVersion, version, relations, functions } = catalog;

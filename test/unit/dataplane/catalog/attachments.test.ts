@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
-import { functionsNamed, readCatalog, relationNamed } from '../../../../src/dataplane/catalog/index.ts';
+import {
+  catalogText,
+  functionsNamed,
+  parseCatalogText,
+  readCatalog,
+  relationNamed,
+} from '../../../../src/dataplane/catalog/index.ts';
 import type { CatalogAttachment, CatalogSnapshot, Oid } from '../../../../src/model/catalog.ts';
 import { installations, type RealPostgres, startPostgres, textQuery } from '../../masking/real-postgres.ts';
 
@@ -125,6 +131,14 @@ for (const installation of await installations()) {
           .sort()
           .join();
       assert.equal(kinds(locked), kinds(catalog));
+    });
+
+    test('a catalog that went through a file still has all of it', () => {
+      const back = parseCatalogText(catalogText(catalog));
+      const texts_ = (of: CatalogSnapshot): string[] =>
+        (of.attachments ?? []).map((each) => JSON.stringify(each)).sort();
+      assert.deepEqual(texts_(back), texts_(catalog));
+      assert.deepEqual(functionsNamed(back, 's', 'f'), functionsNamed(catalog, 's', 'f'));
     });
 
     test('a change of what is attached makes another version', async () => {
