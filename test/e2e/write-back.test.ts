@@ -546,3 +546,15 @@ test('a refusal is recorded as others are: code, reason and statement, and of CO
   assert.equal(copy.outcome, 'error');
   assert.equal(copy.sqlstate, '42501');
 });
+
+test('where masked copies are allowed, they go into columns that are not hidden, and into hidden ones never', async () => {
+  await using other = await openHouse({ policy: CLERKS, labels: LABELS, masks: MASKS, extra: 'masked_copies: allow' });
+  const writer = await other.connect(await other.through('kim', 'clerks'));
+  await writer.query('CREATE TABLE shop.extract AS SELECT id, email FROM shop.customers WHERE id < 5');
+  const [{ email }] = (await writer.query('SELECT email FROM shop.extract WHERE id = 3')).rows;
+  assert.match(email, /^p_[a-p]{22}@masked\.invalid$/);
+  await writer.query('INSERT INTO shop.extract VALUES ($1, $2)', [6, email]);
+  await refused(() => writer.query('UPDATE shop.customers SET email = $1 WHERE id = 3', [email]), 'a parameter');
+  const back = 'UPDATE shop.customers c SET full_name = o.full_name FROM shop.customers o WHERE o.id = c.id';
+  await refused(() => writer.query(back), back);
+});
