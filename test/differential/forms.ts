@@ -68,8 +68,11 @@ export function send(form: Form, query: Query, choices: Choices): Sent {
     }
     case 'script':
       return made(simple(`SELECT 1; ${sql}; SELECT 'after'`));
-    case 'copy':
-      return made(simple(`COPY (${sql}) TO STDOUT${choices.of(['', ' WITH CSV HEADER', ' (FORMAT binary)'])}`));
+    case 'copy': {
+      // In binary format the first row comes with the header.
+      const formats = ['', ' WITH CSV HEADER', ...(query.ordered ? [' (FORMAT binary)'] : [])];
+      return made(simple(`COPY (${sql}) TO STDOUT${choices.of(formats)}`));
+    }
     case 'prepare':
       return made(simple(`PREPARE d AS ${sql}`, 'EXECUTE d', 'EXECUTE d'), ['DEALLOCATE ALL']);
     case 'cursor': {

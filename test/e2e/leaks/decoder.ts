@@ -112,7 +112,7 @@ export class Decoder {
       hit(search(lower.replaceAll(/[^a-z0-9]/g, ''), this.#letters, LETTERS), 'text') ??
       hit(search(letters, this.#letters, LETTERS), 'letters') ??
       hit(this.#findDigits(lower), 'digits') ??
-      hit(this.#findDate(lower), 'date') ??
+      hit(this.#findDate(lower, depth === 0), 'date') ??
       hit(this.#findToken(lower), 'token') ??
       hit(search(lower.replaceAll(/[^a-z0-9+/]/g, ''), this.#hashes, 14), 'digest') ??
       hit(search(reversed(letters), this.#moved, MOVED), 'reversed') ??
@@ -144,14 +144,15 @@ export class Decoder {
     return undefined;
   }
 
-  #findDate(text: string): string | undefined {
+  /** @param counted Whether numbers may be days and seconds: in cells that were joined they come about by chance. */
+  #findDate(text: string, counted: boolean): string | undefined {
     for (const [word] of text.matchAll(/[0-9a-z][0-9a-z./:, -]{3,24}/g)) {
       for (let end = Math.min(word.length, 24); end >= 5; end--) {
         const found = this.#dates.get(word.slice(0, end));
         if (found && !/[0-9]/.test(word[end] ?? '')) return found;
       }
     }
-    for (const [number] of text.matchAll(/(?<![\d.])-?\d{4,17}(?!\d)/g)) {
+    for (const [number] of counted ? text.matchAll(/(?<![\d.])-?\d{4,17}(?!\d)/g) : []) {
       const found = this.#dates.get(number);
       if (found) return found;
     }

@@ -13,7 +13,7 @@ import { type LeakShop, openLeakShop } from './shop.ts';
 
 let shop: LeakShop;
 before(async () => {
-  shop = await openLeakShop();
+  shop = await openLeakShop(true);
 });
 after(() => shop?.[Symbol.asyncDispose]());
 

@@ -8,7 +8,7 @@ import { GUARDED, type LeakShop, OPEN, openLeakShop } from './shop.ts';
 
 let shop: LeakShop;
 before(async () => {
-  shop = await openLeakShop();
+  shop = await openLeakShop(false);
 });
 after(() => shop?.[Symbol.asyncDispose]());
 

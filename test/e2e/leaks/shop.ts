@@ -62,7 +62,8 @@ async function whisper(server: PostgresServer, database: string, secret: string)
   return client;
 }
 
-export async function openLeakShop(): Promise<LeakShop> {
+/** @param more Load what `extra.sql` adds to the shop too. */
+export async function openLeakShop(more: boolean): Promise<LeakShop> {
   const fixture = await makeFixture();
   const server = await startPostgres({
     shared_preload_libraries: 'pg_stat_statements',
@@ -79,7 +80,7 @@ export async function openLeakShop(): Promise<LeakShop> {
     await admin.query(`CREATE DATABASE ${TEMPLATE}`);
     const template = await server.admin(TEMPLATE);
     await template.query(fixture.sql);
-    await template.query(await readFile(join(import.meta.dirname, 'extra.sql'), 'utf8'));
+    if (more) await template.query(await readFile(join(import.meta.dirname, 'extra.sql'), 'utf8'));
     await template.end();
     const copy = async (name: string): Promise<void> => {
       await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
