@@ -275,6 +275,7 @@ export class DataPlane implements SessionDirectory {
     const key = this.#cancelKeys.issue(
       { cancel: () => relay?.cancel() ?? Promise.resolve() },
       arrival.startup.minor >= 2 ? 32 : 4,
+      target.backendKey?.pid,
     );
     try {
       const context = parseSessionContext(await askTarget(target, SESSION_START_SQL));
@@ -317,7 +318,7 @@ export class DataPlane implements SessionDirectory {
         'session ended',
       );
     } finally {
-      this.#cancelKeys.revoke(key.processId);
+      this.#cancelKeys.revoke(key);
       this.#running.delete(session.id);
       services.metrics.gauge('sessions_open', this.#running.size);
       target.socket.destroySoon();
