@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { type Detector, detectInText, gateError, witness } from '../../../masking/index.ts';
 import type { SessionContext } from '../../../model/catalog.ts';
 import type { DurableWaiter } from '../../../model/record.ts';
 import type { Refusal } from '../../../model/refusal.ts';
@@ -8,14 +7,11 @@ import { FrameReader } from '../../../wire/bytes/index.ts';
 import {
   encodeNotice,
   encodeRefusal,
-  type Field,
   type FrontendSizes,
   frontend,
   frontendLimit,
-  type NoticeField,
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
-import type { Detection } from '../../detection.ts';
 import { refusal } from '../../errors.ts';
 import { lendReads } from '../../lent-reads.ts';
 import { type ForwardPermit, permitHousekeeping } from '../../permit.ts';
@@ -25,12 +21,12 @@ import type { Session, SessionEnd } from '../../session.ts';
 import type { TargetSession } from '../../target/index.ts';
 import { ClientMessages } from './client-messages.ts';
 import { type Pipeline, REFUSED_NAME, REFUSED_TEXT, type RelayCore } from './core.ts';
-import { copyColumns, detectInPlace, type ResultColumns } from './detected-result.ts';
 import { expectation, type Run } from './expectation.ts';
 import { type Asking, Judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
 import { PseudonymKey } from './pseudonym-key.ts';
 import { Replies, type ReplyHost, type RunOutcome } from './replies.ts';
+import { ResultGate } from './result-gate.ts';
 import { changedRefusal, type Doubtful, leavesNothing, SecondLook } from './second-look.ts';
 import { SessionNames } from './session-names.ts';
 import { SessionObjectTable } from './session-objects.ts';
@@ -81,6 +77,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   readonly pseudonymKey: PseudonymKey;
   readonly judge: Judge;
   readonly look: SecondLook;
+  readonly gate: ResultGate;
   readonly asking: Asking;
   readonly pipeline: Pipeline = {
     open: false,
@@ -114,8 +111,6 @@ export class PostgresRelay implements RelayCore, ReplyHost {
   #toClient: Buffer[] = [];
   /** What was written to the client ends inside a row. */
   #insideRow = false;
-  /** Result columns by plan, for rows that come with a later message. */
-  readonly #described = new WeakMap<Plan, readonly Field[]>();
   readonly #outbox: Outbox;
   #outboxWaiters: (() => void)[] = [];
   #durableWaiters: (() => void)[] = [];
@@ -141,6 +136,7 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     this.pseudonymKey = new PseudonymKey(this);
     this.names = new SessionNames({ core: this, planner, context, refreshCatalog });
     this.look = new SecondLook(this.session, this.names);
+    this.gate = new ResultGate(this.session, this.names);
     const encoding = options.target.parameters.get('client_encoding') ?? 'UTF8';
     this.#messages = new ClientMessages(this, encoding, () => this.end('terminated'));
   }
@@ -513,25 +509,6 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     }
   }
 
-  witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation' {
-    const { temporary } = this.names.context;
-    const view = plan?.view ?? this.names.view();
-    const origins = fields.map(({ tableOid, columnNumber }) => ({ tableOid, attnum: columnNumber }));
-    // A result of a relation that the plan does not know: its names meant something else than the catalog said.
-    if (plan && origins.some(({ tableOid }) => this.#isForeign(tableOid, plan))) return 'stale';
-    const verdict = witness(origins, view.hidden, view.world.catalog, temporary);
-    if (verdict !== 'stale') return verdict;
-    const now = this.names.view();
-    return witness(origins, now.hidden, now.world.catalog, temporary);
-  }
-
-  #isForeign(tableOid: number, plan: Plan): boolean {
-    if (tableOid === 0 || plan.relations === undefined || plan.relations.has(tableOid)) return false;
-    const schema = plan.view.world.catalog.relations.get(tableOid)?.schema;
-    if (schema === 'pg_catalog' || schema === 'information_schema') return false; // no sites are kept of these
-    return !this.names.context.temporary.some(({ oid }) => oid === tableOid);
-  }
-
   refreshForWitness(): Promise<void> {
     return this.names.refreshCatalog();
   }
@@ -569,58 +546,6 @@ export class PostgresRelay implements RelayCore, ReplyHost {
     const statement = plan?.statements.flatMap((planned) => planned.hidden) ?? [];
     const recorded = this.session.record('alert.raised', { alert, severity }, statement);
     recorded.catch(() => this.ledgerLost());
-  }
-
-  gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[] {
-    const hidden = (plan?.view ?? this.names.view()).hidden.size > 0;
-    const gated = this.#detectInFields(hidden ? gateError(fields, hidden) : fields);
-    if (!plan?.changed) return gated;
-    return gated.map((field) =>
-      field.code === 'P' ? { code: 'P', value: String(plan.originalPosition(Number(field.value))) } : field,
-    );
-  }
-
-  /** Errors and notices echo values: message, detail, hint, context, and the texts of internal queries. */
-  #detectInFields(fields: readonly NoticeField[]): readonly NoticeField[] {
-    const detection = this.detection;
-    if (detection === undefined) return fields;
-    let changed = false;
-    const gated = fields.map((field) => {
-      if (!'MDHWq'.includes(field.code)) return field;
-      const { text } = detectInText(detection.set, detection.actionOf, field.value);
-      if (text !== field.value) changed = true;
-      return text === field.value ? field : { code: field.code, value: text };
-    });
-    return changed ? gated : fields;
-  }
-
-  get detection(): Detection | undefined {
-    return this.session.detection();
-  }
-
-  described(plan: Plan, fields: readonly Field[]): void {
-    this.#described.set(plan, fields);
-  }
-
-  columnsOf(run: Run): ResultColumns {
-    return { fields: this.#described.get(run.plan) ?? [] };
-  }
-
-  copyColumns(run: Run, binary: boolean): ResultColumns {
-    return copyColumns(run, binary);
-  }
-
-  detectedRefusal(found: Detector): Refusal {
-    this.session.services.metrics.count('detected_refusals_total');
-    return refusal('value-detected', `gatehouse: the result holds a value that may not leave: ${found.title}`, {
-      detail: 'It was masked, and the rows behind it were not delivered.',
-      hint: `Leave the column out, or ask for the right to see ${found.label}.`,
-    });
-  }
-
-  detectInPlace(bytes: Buffer, from: number): void {
-    const detection = this.detection;
-    if (detection !== undefined) detectInPlace(detection, bytes, from);
   }
 
   parameterStatus(name: string, value: string): void {

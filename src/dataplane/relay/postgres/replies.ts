@@ -1,19 +1,16 @@
-import type { Detector } from '../../../masking/index.ts';
 import type { Refusal } from '../../../model/refusal.ts';
 import { type Frame, FrameScanner, frameOf, type ScanSink } from '../../../wire/bytes/index.ts';
 import {
   backend,
   encodeRefusal,
-  type Field,
-  type NoticeField,
   parseBackend,
   refusalTable,
   type TransactionStatus,
 } from '../../../wire/postgres/index.ts';
-import type { Detection } from '../../detection.ts';
 import type { Plan } from '../../plan.ts';
-import { DetectedResult, type ResultColumns } from './detected-result.ts';
+import { DetectedResult } from './detected-result.ts';
 import { type Expectation, ExpectationQueue, type Run } from './expectation.ts';
+import type { ResultGate } from './result-gate.ts';
 import type { Doubtful, SecondLook } from './second-look.ts';
 
 /** Message type bytes of the target, https://www.postgresql.org/docs/18/protocol-message-formats.html */
@@ -63,8 +60,7 @@ export interface ReplyHost {
   cancelTarget(): void;
   counted(run: Run, rows: number): void;
   runEnded(run: Run, outcome: RunOutcome, sqlstate?: string): void;
-  /** Result columns as the target describes them, before any row: `stale` needs a look at the catalog first. */
-  witness(fields: readonly Field[], plan: Plan | undefined): 'ok' | 'stale' | 'violation';
+  readonly gate: ResultGate;
   refreshForWitness(): Promise<void>;
   maskViolation(plan: Plan | undefined): void;
   readonly look: SecondLook;
@@ -73,19 +69,7 @@ export interface ReplyHost {
    * shown. Gives the refusal in its place; undefined when the session was ended.
    */
   namesChanged(run: Run | undefined, why: 'changed' | 'unknown', state: Doubtful): Refusal | undefined;
-  gateFields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[];
   parameterStatus(name: string, value: string): void;
-  /** What looks at values as they leave; undefined when nothing does, and then no byte of them is read. */
-  readonly detection: Detection | undefined;
-  /** What is known of the columns of rows whose description was asked for with an earlier message. */
-  columnsOf(run: Run): ResultColumns;
-  copyColumns(run: Run, binary: boolean): ResultColumns;
-  /** Columns as the target described them for this plan. */
-  described(plan: Plan, fields: readonly Field[]): void;
-  /** The refusal that ends a result in which a detector found what may not leave. */
-  detectedRefusal(found: Detector): Refusal;
-  /** Looks at a message that is no row, from `from` on, and masks in place. */
-  detectInPlace(bytes: Buffer, from: number): void;
   /** `mark`: when the message was sent that this ends. */
   ready(status: TransactionStatus, mark: number): void;
   /** A point in the order of messages. */
@@ -322,13 +306,13 @@ export class Replies implements ScanSink {
   #detect(detected: DetectedResult, run: Run, bytes: Buffer): void {
     for (const piece of detected.push(bytes)) if (piece.length > 0) this.#host.emit(piece);
     const { refusedBy } = detected;
-    if (refusedBy !== undefined) this.#cut(run, this.#host.detectedRefusal(refusedBy));
+    if (refusedBy !== undefined) this.#cut(run, this.#host.gate.detectedRefusal(refusedBy));
   }
 
   #detectors(head: Expectation, run: Run, type: number): DetectedResult | undefined {
-    const { detection } = this.#host;
+    const { detection } = this.#host.gate;
     if (detection === undefined) return undefined;
-    run.detected = new DetectedResult(detection, type, head.columns ?? this.#host.columnsOf(run));
+    run.detected = new DetectedResult(detection, type, head.columns ?? this.#host.gate.columnsOf(run));
     return run.detected;
   }
 
@@ -368,7 +352,7 @@ export class Replies implements ScanSink {
         return this.#pass(frame);
       }
       case FUNCTION_RESULT:
-        this.#host.detectInPlace(frame.bytes, 9);
+        this.#host.gate.detectInPlace(frame.bytes, 9);
         return this.#pass(frame);
       case COMMAND_COMPLETE:
       case EMPTY_QUERY:
@@ -416,9 +400,9 @@ export class Replies implements ScanSink {
     const head = this.queue.first;
     const run = this.#run();
     if (head) head.described = true;
-    if (head && run && this.#host.detection !== undefined) {
+    if (head && run && this.#host.gate.detection !== undefined) {
       const message = parseBackend(frame);
-      if (message.kind === 'copy-out') head.columns = this.#host.copyColumns(run, message.format === 1);
+      if (message.kind === 'copy-out') head.columns = this.#host.gate.copyColumns(run, message.format === 1);
     }
     return this.#pass(frame);
   }
@@ -453,7 +437,7 @@ export class Replies implements ScanSink {
     if (!head) return this.#unexpected(frame);
     const described = () => {
       head.described = true;
-      if (this.#host.detection !== undefined && !head.capture) this.#remember(head, frame);
+      if (this.#host.gate.detection !== undefined && !head.capture) this.#remember(head, frame);
       if (isForClient(head)) this.#host.emit(frame.bytes);
       if (head.kind === 'describe') this.#shift('done');
     };
@@ -463,7 +447,7 @@ export class Replies implements ScanSink {
     }
     const message = parseBackend(frame);
     if (message.kind !== 'row-description') return this.#unexpected(frame);
-    const judged = this.#host.witness(message.fields, head.plan);
+    const judged = this.#host.gate.witness(message.fields, head.plan);
     if (judged === 'ok') {
       described();
       return true;
@@ -475,12 +459,12 @@ export class Replies implements ScanSink {
     const bytes = Buffer.from(frame.bytes); // outlives this chunk
     this.#pausing = async () => {
       await this.#host.refreshForWitness();
-      if (this.#host.witness(message.fields, head.plan) !== 'ok') {
+      if (this.#host.gate.witness(message.fields, head.plan) !== 'ok') {
         this.#host.maskViolation(head.plan);
         return false;
       }
       head.described = true;
-      if (this.#host.detection !== undefined) this.#remember(head, frameOf(bytes));
+      if (this.#host.gate.detection !== undefined) this.#remember(head, frameOf(bytes));
       if (isForClient(head)) this.#host.emit(bytes);
       if (head.kind === 'describe') this.#shift('done');
       return true;
@@ -493,7 +477,7 @@ export class Replies implements ScanSink {
     const message = parseBackend(frame);
     if (message.kind !== 'row-description') return;
     head.columns = { fields: message.fields };
-    if (head.kind === 'describe' && head.plan) this.#host.described(head.plan, message.fields);
+    if (head.kind === 'describe' && head.plan) this.#host.gate.described(head.plan, message.fields);
   }
 
   #statementEnd(frame: Frame, outcome: RunOutcome): boolean {
@@ -533,7 +517,7 @@ export class Replies implements ScanSink {
     this.#fatal ||= message.fields.some(({ code, value }) => code === 'V' && (value === 'FATAL' || value === 'PANIC'));
     if (!head) {
       // A fatal error of the target's own accord, e.g. an administrator's command: it closes the connection after it.
-      this.#host.emit(backend.errorResponse(this.#host.gateFields(message.fields, undefined)));
+      this.#host.emit(backend.errorResponse(this.#host.gate.fields(message.fields, undefined)));
       return true;
     }
     const run = head.runs[head.at];
@@ -546,7 +530,7 @@ export class Replies implements ScanSink {
       this.#host.emit(
         refusal
           ? encodeRefusal(refusal, 'ERROR')
-          : backend.errorResponse(this.#host.gateFields(message.fields, head.plan)),
+          : backend.errorResponse(this.#host.gate.fields(message.fields, head.plan)),
       );
     }
     if (refused && this.#host.copyDisturbed()) return false;
@@ -606,11 +590,11 @@ export class Replies implements ScanSink {
     if (message.kind === 'notice-response') {
       // What a server is set to log may be sent to clients too: of the gateway's own questions it would tell them the key.
       if (this.queue.first?.internal) return true;
-      const fields = this.#host.gateFields(message.fields, this.queue.first?.plan);
+      const fields = this.#host.gate.fields(message.fields, this.queue.first?.plan);
       this.#host.emit(fields === message.fields ? frame.bytes : backend.noticeResponse(fields));
       return true;
     }
-    if (message.kind === 'notification') this.#host.detectInPlace(frame.bytes, 9);
+    if (message.kind === 'notification') this.#host.gate.detectInPlace(frame.bytes, 9);
     if (message.kind === 'parameter-status') this.#host.parameterStatus(message.name, message.value);
     this.#host.emit(frame.bytes);
     return true;
