@@ -36,6 +36,8 @@ export class Decoder {
   readonly #tokens = new Map<string, string>();
   readonly #hashes = new Map<string, string>();
   readonly #dates = new Map<string, string>();
+  /** Days and seconds since some day. */
+  readonly #counts = new Map<string, string>();
   readonly #words: { readonly word: string; readonly column: string }[] = [];
 
   constructor(values: readonly Protected[], today = new Date()) {
@@ -79,7 +81,8 @@ export class Decoder {
       }
     }
     if (kind === 'date') {
-      for (const form of datesOf(value, today)) note(this.#dates, form);
+      const isCount = (form: string): boolean => /^-?\d+$/.test(form) && form !== value.replaceAll('-', '');
+      for (const form of datesOf(value, today)) note(isCount(form) ? this.#counts : this.#dates, form);
       return;
     }
     const plain = core.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
@@ -153,7 +156,7 @@ export class Decoder {
       }
     }
     for (const [number] of counted ? text.matchAll(/(?<![\d.])-?\d{4,17}(?!\d)/g) : []) {
-      const found = this.#dates.get(number);
+      const found = this.#counts.get(number);
       if (found) return found;
     }
     const numbers = `,${(text.match(/\d+/g) ?? []).map(Number).join(',')},`;
