@@ -18,6 +18,8 @@ export interface SqlsmithOptions {
   readonly milliseconds: number;
 }
 
+const MARKS = /^[.eStC]+$/;
+
 /** Random statements over everything that the catalog shows, until the time is over or it gives up. https://github.com/anse1/sqlsmith */
 export async function sqlsmith(options: SqlsmithOptions): Promise<Smithed> {
   const target = `host=127.0.0.1 port=${options.port} user=${options.user} dbname=${options.database} sslmode=disable`;
@@ -35,9 +37,15 @@ export async function sqlsmith(options: SqlsmithOptions): Promise<Smithed> {
 
 function listen(child: ChildProcess): Promise<Omit<Smithed, 'seed'>> {
   let queries = 0;
+  let marks = 0;
+  let line = '';
   let last = '';
   let lostConnections = 0;
   const read = (text: string): void => {
+    // It counts aloud after each thousand; between that it makes a mark for each: `.` well, others for kinds of errors.
+    const lines = (line + text).split('\n');
+    line = lines.pop() ?? '';
+    for (const whole of lines) if (MARKS.test(whole)) marks += whole.length;
     for (const [, count] of text.matchAll(/queries: (\d+)/g)) queries = Number(count);
     lostConnections += text.match(/broken connection|server closed the connection|connection to server/gi)?.length ?? 0;
     last = (last + text).slice(-2_000);
@@ -47,6 +55,9 @@ function listen(child: ChildProcess): Promise<Omit<Smithed, 'seed'>> {
     child.on('error', (error) =>
       reject(new Error('sqlsmith could not be started; Debian has it: apt-get install sqlsmith', { cause: error })),
     );
-    child.on('close', () => resolve({ queries, last: last.trim().split('\n').at(-1) ?? '', lostConnections }));
+    child.on('close', () => {
+      if (MARKS.test(line)) marks += line.length;
+      resolve({ queries: Math.max(queries, marks), last: last.trim().split('\n').at(-1) ?? '', lostConnections });
+    });
   });
 }
