@@ -177,10 +177,7 @@ export class Replies implements ScanSink {
     const pausing = this.#pausing;
     if (pausing) {
       this.#pausing = undefined;
-      pausing().then(
-        (goOn) => goOn && this.#resumed(),
-        (error: unknown) => this.#host.protocolViolation(String(error)),
-      );
+      this.#resumeAfter(pausing());
       return;
     }
     const run = this.#run();
@@ -190,10 +187,7 @@ export class Replies implements ScanSink {
       return;
     }
     if (!this.#host.look.isSure(head)) {
-      this.#ascertain(head, true).then(
-        (goOn) => goOn && this.#resumed(),
-        (error: unknown) => this.#host.protocolViolation(String(error)),
-      );
+      this.#resumeAfter(this.#ascertain(head, true));
       return;
     }
     const granted = this.#host.grant(run);
@@ -202,23 +196,24 @@ export class Replies implements ScanSink {
       this.#resume();
       return;
     }
-    this.#host.limitReached(run).then(
-      (answer) => {
-        if (this.#closed) return;
-        if (answer === 'continue') {
-          this.#scanner.allow(this.#host.grant(run));
-        } else {
-          this.#cut(run, answer);
-        }
-        this.#resumed();
-      },
-      (error: unknown) => this.#host.protocolViolation(String(error)),
-    );
+    const answered = this.#host.limitReached(run).then((answer) => {
+      if (this.#closed) return false;
+      if (answer === 'continue') this.#scanner.allow(this.#host.grant(run));
+      else this.#cut(run, answer);
+      return true;
+    });
+    this.#resumeAfter(answered);
   }
 
-  #resumed(): void {
-    this.#resume();
-    if (!this.#stopped) this.#host.idle();
+  /** Goes on when that says so. What was kept back is judged only then, and may be no message of the protocol. */
+  #resumeAfter(goOn: Promise<boolean>): void {
+    goOn
+      .then((may) => {
+        if (!may) return;
+        this.#resume();
+        if (!this.#stopped) this.#host.idle();
+      })
+      .catch((error: unknown) => this.#host.protocolViolation(error instanceof Error ? error.message : String(error)));
   }
 
   /** The rest of this result does not leave; the client gets the reason in its place. */
