@@ -44,6 +44,8 @@ export class ClientMessages {
   readonly copyIn = new CopyIn();
   readonly copies = new CopyTurns();
   clientEncoding: string;
+  /** Gives the unnamed portal back that the query under way takes away: the target keeps it when the query does not get so far. */
+  #portalBack: (() => void) | undefined;
 
   constructor(core: RelayCore, clientEncoding: string, terminate: () => void) {
     this.#core = core;
@@ -159,7 +161,7 @@ export class ClientMessages {
   #query(sql: SqlText, frame: Frame): Promise<void> | undefined {
     // https://www.postgresql.org/docs/18/protocol-flow.html: a simple Query also destroys the unnamed statement and portal.
     this.#core.objects.removePrepared('');
-    this.#core.objects.removePortal('');
+    this.#portalBack = this.#core.objects.removePortal('');
     return then(this.#source(sql, frame.body, 0), (source) => this.#planQuery(source));
   }
 
@@ -202,7 +204,12 @@ export class ClientMessages {
     }
     const ended = Promise.withResolvers<unknown>();
     this.#core.replies.expect(
-      expectation('query', { plan, runs: judged, ...(waits ? { settle: ended.resolve } : {}) }),
+      expectation('query', {
+        plan,
+        runs: judged,
+        undo: this.#portalBack,
+        ...(waits ? { settle: ended.resolve } : {}),
+      }),
     );
     const crowded = this.#recordAndForward(judged, queryMessage(sql));
     return waits ? Promise.race([ended.promise, this.#core.ended]).then(() => undefined) : crowded;
@@ -210,7 +217,7 @@ export class ClientMessages {
 
   #refuseQuery(refused: Refusal, text: string, plan?: Plan): undefined {
     this.#recordRefusal(refused, text, plan);
-    this.#core.replies.expect(expectation('query', { refusal: refused }));
+    this.#core.replies.expect(expectation('query', { refusal: refused, undo: this.#portalBack }));
     this.#core.forward(permitHousekeeping(frontend.query(REFUSED_TEXT)));
   }
 

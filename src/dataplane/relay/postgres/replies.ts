@@ -481,6 +481,7 @@ export class Replies implements ScanSink {
     const run = head.runs[head.at];
     if (!head.internal && !head.silenced) this.#host.emit(frame.bytes);
     if (run) this.#endRun(run, run.cut ? 'cut' : outcome);
+    if (frame.type === EMPTY_QUERY && head.kind === 'query') head.undo?.();
     if (head.kind === 'execute') {
       this.#executions += 1;
       const late = run?.cut !== undefined;
@@ -530,6 +531,7 @@ export class Replies implements ScanSink {
     }
     if (refused && this.#host.copyDisturbed()) return false;
     if (head.kind === 'query' || head.kind === 'function-call') {
+      head.undo?.();
       head.silenced = false; // only ReadyForQuery follows
       for (const later of head.runs.slice(head.at + 1)) this.#endRun(later, 'skipped');
       return true;

@@ -116,20 +116,27 @@ export function declaredCursor(plan: Plan, planned: PlannedStatement): Portal {
   return { plan, planned, held: /\bwith\s+hold\b/i.test(planned.statement.text), rows: 0 };
 }
 
-function remove<V>(map: Map<string, V>, name: string): () => void {
+/** What came back beneath a value: its name was free when it was given, by a message that the target then never read. */
+const beneath = new WeakMap<object, unknown>();
+
+function remove<V extends object>(map: Map<string, V>, name: string): () => void {
   const before = map.get(name);
   map.delete(name);
   return () => {
-    if (before !== undefined && !map.has(name)) map.set(name, before);
+    if (before === undefined) return;
+    const since = map.get(name);
+    if (since === undefined) map.set(name, before);
+    else beneath.set(since, before);
   };
 }
 
-function replace<V>(map: Map<string, V>, name: string, value: V): () => void {
+function replace<V extends object>(map: Map<string, V>, name: string, value: V): () => void {
   const before = map.get(name);
   map.set(name, value);
   return () => {
     if (map.get(name) !== value) return;
-    if (before === undefined) map.delete(name);
-    else map.set(name, before);
+    const left = before ?? (beneath.get(value) as V | undefined);
+    if (left === undefined) map.delete(name);
+    else map.set(name, left);
   };
 }
