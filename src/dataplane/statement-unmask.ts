@@ -54,7 +54,7 @@ function lasting(searchPath: readonly string[]): readonly string[] {
 
 const SHOWS: ReadonlySet<SqlVerb> = new Set(['select', 'values', 'table', 'copy-to']);
 
-/** Whether a plan does nothing but show rows, once: what it shows is then shown by this run alone, and kept nowhere. */
+/** Whether a plan does nothing but show rows, once: what it shows is then shown by this run alone, to nobody else, and kept nowhere. */
 export function onlyShows({ statements }: Plan): boolean {
   return (
     statements.length > 0 &&
@@ -62,6 +62,7 @@ export function onlyShows({ statements }: Plan): boolean {
       ({ statement }) =>
         SHOWS.has(statement.verb) &&
         statement.effect === 'read' &&
+        statement.functions.every(({ name }) => name !== 'pg_notify') &&
         statement.objects.length === 0 &&
         !statement.changesContext &&
         !statement.changesCatalog,

@@ -82,7 +82,7 @@ export function statementUnmaskAnswer(question: StatementUnmaskQuestion): Unmask
     return {
       effect: 'refuse',
       reason:
-        'only queries (SELECT, VALUES, TABLE, COPY … TO STDOUT) that name no cursor or prepared statement and change nothing can be shown unmasked by consent to the statement',
+        'only queries (SELECT, VALUES, TABLE, COPY … TO STDOUT) that name no cursor or prepared statement and change and notify nothing can be shown unmasked by consent to the statement',
     };
   }
   const answer = unmaskAnswer(question, seenBy(masked));

@@ -165,6 +165,8 @@ test('no cursor, prepared statement or portal name carries consent further than 
   for (const text of [
     `PREPARE p AS ${EMAIL}`,
     `DECLARE c CURSOR WITH HOLD FOR ${EMAIL}`,
+    `SELECT pg_notify('heard', email::text) FROM shop.customers`,
+    `SELECT email FROM shop.customers WHERE pg_catalog.pg_notify('heard', email::text) IS NOT NULL`,
     `CREATE TEMP TABLE kept AS ${EMAIL}`,
     `SELECT email INTO TEMP kept FROM shop.customers`,
     `EXPLAIN ANALYZE ${EMAIL}`,

@@ -186,6 +186,20 @@ test('parameters are looked at in text and in binary, wherever they are written'
     ['INSERT INTO shop.notes (id, body) VALUES ($1, $2)', [9, nick]],
     ['INSERT INTO shop.notes (id, doc) VALUES ($1, $2)', [9, { contact: { email } }]],
     ['SELECT shop.rename($1, $2)', [3, nick]],
+    [
+      'UPDATE shop.customers c SET full_name = v.n FROM unnest($1::int[], $2::text[]) v (i, n) WHERE c.id = v.i',
+      [
+        [3, 4],
+        ['Ada', '***'],
+      ],
+    ],
+    [
+      'INSERT INTO shop.customers (full_name, email, city, created_at) SELECT v.n, v.e, v.c, now() FROM jsonb_to_recordset($1) v (n text, e text, c text)',
+      [JSON.stringify([{ n: '***', e: 'a@b.example', c: 'Linz' }])],
+    ],
+    ["UPDATE shop.customers SET full_name = $1::jsonb ->> 'n' WHERE id = 3", [{ n: '***' }]],
+    ['UPDATE shop.customers SET full_name = ($1::text[])[1] WHERE id = 3', [['***']]],
+    ["UPDATE shop.customers SET full_name = ('{***}'::text[])[1] WHERE id = $1", [3]],
   ];
   const before = await stored();
   for (const [text, values] of attacks) {
@@ -196,6 +210,8 @@ test('parameters are looked at in text and in binary, wherever they are written'
   const uuid = Buffer.from(owner.replaceAll('-', ''), 'hex');
   const int4 = Buffer.alloc(4);
   int4.writeInt32BE(Number(number));
+  // One dimension, no NULL, text, one element from 1.
+  const stars = Buffer.from('000000010000000000000019000000010000000100000003' + '2a2a2a', 'hex');
   const binary: readonly [text: string, value: Buffer, type: number][] = [
     ['UPDATE shop.accounts SET owner = $1 WHERE id = 3', uuid, 0],
     ['UPDATE shop.accounts SET owner = $1 WHERE id = 3', uuid, 2950],
@@ -204,6 +220,9 @@ test('parameters are looked at in text and in binary, wherever they are written'
     ['UPDATE shop.customers SET email = $1 WHERE id = 3', Buffer.from(email), 25],
     ['UPDATE shop.customers SET prefs = $1 WHERE id = 3', Buffer.from('\x01{}'), 3802],
     ['INSERT INTO shop.notes (id, body) VALUES (4, $1)', Buffer.from(email), 0],
+    ['UPDATE shop.customers SET full_name = ($1::text[])[1] WHERE id = 3', stars, 0],
+    ['UPDATE shop.customers SET full_name = ($1::text[])[1] WHERE id = 3', stars, 1009],
+    ["UPDATE shop.customers SET full_name = $1::jsonb ->> 'n' WHERE id = 3", Buffer.from('\x01{"n": "***"}'), 0],
   ];
   for (const [text, value, type] of binary) {
     raw.send(

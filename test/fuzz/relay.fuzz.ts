@@ -113,11 +113,8 @@ async function round(client: RawClient, steps: readonly Step[], number: number):
   return [...client.replies];
 }
 
-/**
- * Statement or portal that is not there, or there already, or (55000) there and no longer to be run: a simple query takes the unnamed portal
- * away only once it has got so far, and in a failed transaction that portal runs nothing either way.
- */
-const NAMES: ReadonlySet<string> = new Set(['26000', '34000', '42P03', '42P05', '55000']);
+/** Statement or portal that is not there, or there already. */
+const NAMES: ReadonlySet<string> = new Set(['26000', '34000', '42P03', '42P05']);
 
 /** What must be alike: kinds of messages, rows, tags, codes of errors, transaction states. */
 function essence(replies: readonly Reply[]): string[] {

@@ -13,6 +13,7 @@ type Treatment = 'keep' | 'scrub' | 'withhold';
  * real ones. `keep`: messages of the server itself that name objects, never values. `withhold`: text that somebody's code
  * composed (RAISE, foreign servers, other languages). Classes that are not listed are scrubbed: 22 quotes the value that could not
  * be converted, 54 the number that was too large, XX anything. Class 23 names the constraint and puts the row into DETAIL.
+ * See {@link LOOKED_UP} for those that are kept unless a statement runs.
  */
 const CLASSES: Readonly<Record<string, Treatment>> = {
   '00': 'keep',
@@ -50,6 +51,27 @@ const CLASSES: Readonly<Record<string, Treatment>> = {
   P0: 'withhold',
 };
 
+/**
+ * Classes with which functions complain that read a name, a query or a path out of a value while rows are computed: `to_tsquery`,
+ * `::regclass`, `has_column_privilege`, `ts_headline` … Without a position, what they quote may be that value.
+ */
+const LOOKED_UP: ReadonlySet<string> = new Set(['0A', '3D', '3F', '42']);
+
+/** Of these classes: what is there already, of the wrong kind, generated, or not for everybody, is called by the name of an object. */
+const OF_OBJECTS: ReadonlySet<string> = new Set([
+  '42501',
+  '42701',
+  '42710',
+  '42723',
+  '42809',
+  '428C9',
+  '42P06',
+  '42P07',
+]);
+
+/** Speaks of the columns that the text of a COPY lists, before any row. */
+const OF_COPY_LIST = 'CopyGetAttnums';
+
 /** Classes whose DETAIL and HINT speak of names, types and modes only; in 23 and 22 they hold rows and values. */
 const DETAIL_WITHOUT_VALUES: ReadonlySet<string> = new Set([
   '0A',
@@ -71,8 +93,13 @@ const WITHHELD = 'was raised in the database; its text is withheld because it ma
  * Takes out of a server's error or notice what may echo rows or values. SQLSTATE, severity, position and the names of schema, table,
  * column, type and constraint stay: drivers act on them, and they are no values.
  * @param anythingHidden Whether the principal has any hidden column on this connection; nothing is changed otherwise.
+ * @param computes False when what failed certainly computed no rows (SET, DROP …): then names are those of the client's own text.
  */
-export function gateError(fields: readonly ErrorField[], anythingHidden: boolean): readonly ErrorField[] {
+export function gateError(
+  fields: readonly ErrorField[],
+  anythingHidden: boolean,
+  computes = true,
+): readonly ErrorField[] {
   if (!anythingHidden) return fields;
   const get = (code: string): string | undefined => fields.find((field) => field.code === code)?.value;
   const sqlstate = get('C') ?? '';
@@ -82,15 +109,19 @@ export function gateError(fields: readonly ErrorField[], anythingHidden: boolean
     get('R') === 'exec_stmt_raise' || (Object.hasOwn(CLASSES, errorClass) && CLASSES[errorClass] === 'withhold');
   // A position means that the parser complained about a constant in the client's own text: nothing in it is new to the client.
   const ownText = !composed && get('P') !== undefined && get('q') === undefined && get('W') === undefined;
+  const lookedUp =
+    computes && !ownText && LOOKED_UP.has(errorClass) && !OF_OBJECTS.has(sqlstate) && get('R') !== OF_COPY_LIST;
   const treatment: Treatment = composed
     ? 'withhold'
     : ownText
       ? 'keep'
-      : Object.hasOwn(CLASSES, errorClass)
-        ? (CLASSES[errorClass] ?? 'scrub')
-        : 'scrub';
+      : lookedUp
+        ? 'scrub'
+        : Object.hasOwn(CLASSES, errorClass)
+          ? (CLASSES[errorClass] ?? 'scrub')
+          : 'scrub';
   const verbose = /^(DEBUG\d?|LOG|INFO)$/.test(get('V') ?? get('S') ?? '');
-  const keepsDetail = !composed && !verbose && (ownText || DETAIL_WITHOUT_VALUES.has(errorClass));
+  const keepsDetail = !composed && !verbose && !lookedUp && (ownText || DETAIL_WITHOUT_VALUES.has(errorClass));
   const gated: ErrorField[] = [];
   for (const field of fields) {
     switch (field.code) {
@@ -147,10 +178,14 @@ function gatedMessage(message: string, treatment: Treatment, severity: string): 
   }
 }
 
-/** A value may itself hold quotes, so everything between the first and the last one goes; numbers go, type modifiers stay. */
+/**
+ * A value may itself hold quotes, so everything between the first and the last one goes; what stands behind a colon without quotes
+ * goes, but for what is wrong with a regular expression; numbers go, type modifiers stay.
+ */
 function scrubbed(message: string): string {
   return message
     .replace(/".*"/s, '"***"')
+    .replace(/(?<!^invalid regular expression): (?!"\*\*\*").*$/s, ': ***')
     .replace(/\(\d+(?:,\d+)?\)|(?:0x[0-9a-f]{2} ?)+|[-+]?\d+(?:[.:,-]\d+)*/gi, (part) =>
       part.startsWith('(') ? part : '***',
     );

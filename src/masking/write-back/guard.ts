@@ -3,6 +3,7 @@ import type { Refusal } from '../../model/refusal.ts';
 import type { CopyData } from '../../model/statement.ts';
 import { textOfBinary } from './binary.ts';
 import { type CopyFields, copyFields } from './copy-fields.ts';
+import { likenessWithin, textOfBinaryArray } from './elements.ts';
 import { MarkScanner } from './marks.ts';
 import type { Likeness, Recogniser } from './recogniser.ts';
 import { encodingRefusal, likenessRefusal, type Place } from './refusals.ts';
@@ -71,6 +72,7 @@ export class WriteGuard {
   }
 
   #likeness(place: ParameterPlace, { bytes, binary, type }: ParameterValue): Likeness | undefined {
+    const within = likenessWithin((binary ? textOfBinaryArray(bytes) : undefined) ?? bytes.toString('utf8'));
     for (const { column, recognise } of place.columns) {
       const known = type === undefined || type === 0 ? undefined : type;
       const inferred = known ?? (place.whole ? column.baseTypeOid : 25);
@@ -79,6 +81,8 @@ export class WriteGuard {
         : bytes.toString('utf8');
       const found = text === undefined ? undefined : recognise(text);
       if (found && matters(found, place.whole, place.overwrites)) return found;
+      const inside = place.whole ? undefined : within(recognise);
+      if (inside) return inside;
     }
     if (!this.#marks && !place.hidden) return undefined;
     const scanner = new MarkScanner();

@@ -1,6 +1,7 @@
 import type { HiddenRelations, MaskedRelation } from '../../model/mask.ts';
 import type { Refusal } from '../../model/refusal.ts';
 import type { ColumnWrite, RelationWrite, Script, SqlStatement } from '../../model/statement.ts';
+import { likenessWithin } from './elements.ts';
 import { type HiddenColumn, matters, type ParameterPlace, WriteGuard } from './guard.ts';
 import { hasMark } from './marks.ts';
 import { recogniserOf } from './recogniser.ts';
@@ -66,8 +67,9 @@ class Judgement {
     }
     if (where.hidden && column.unfollowed) return unfollowedRefusal(where);
     for (const { value, whole, offset } of column.constants) {
+      const within = likenessWithin(value);
       const likeness = columns
-        .map(({ recognise }) => recognise(value))
+        .flatMap(({ recognise }) => [recognise(value), whole ? undefined : within(recognise)])
         .find((found) => found !== undefined && matters(found, whole, write.overwrites));
       const found = likeness ?? ((where.hidden || this.#marks) && hasMark(value) ? 'mark' : undefined);
       if (found) return likenessRefusal(where, found, this.#position(offset));

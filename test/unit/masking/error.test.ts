@@ -49,6 +49,23 @@ CREATE VIEW as_small AS SELECT salary::text::smallint AS s FROM people;
 CREATE VIEW as_char AS SELECT chr(salary) AS c FROM people;
 CREATE VIEW as_made AS SELECT make_date(salary, 77, 88) AS d FROM people;
 CREATE VIEW as_array AS SELECT email::int[] AS a FROM people;
+CREATE VIEW as_query AS SELECT to_tsquery('simple', email || ' ' || email) AS q FROM people;
+CREATE VIEW as_vector AS SELECT ('''' || email)::tsvector AS v FROM people;
+CREATE VIEW as_relation AS SELECT email::regclass AS r FROM people;
+CREATE VIEW as_many_parts AS SELECT replace('a.b.c.d.x', 'x', email)::regclass AS r FROM people;
+CREATE VIEW as_other_database AS SELECT ('a.b.' || email)::regclass AS r FROM people;
+CREATE VIEW as_routine AS SELECT email::regproc AS r FROM people;
+CREATE VIEW as_type AS SELECT email::regtype AS r FROM people;
+CREATE VIEW as_role AS SELECT email::regrole AS r FROM people;
+CREATE VIEW as_schema AS SELECT email::regnamespace AS r FROM people;
+CREATE VIEW as_dictionary AS SELECT email::regdictionary AS r FROM people;
+CREATE VIEW as_database AS SELECT has_database_privilege(email, 'connect') AS p FROM people;
+CREATE VIEW as_column AS SELECT has_column_privilege('people', email, 'select') AS p FROM people;
+CREATE VIEW as_setting AS SELECT current_setting(email) AS s FROM people;
+CREATE VIEW as_headline AS SELECT ts_headline(email, 'x'::tsquery, 'a=' || email || ' x') AS h FROM people;
+CREATE VIEW as_form AS SELECT is_normalized('x', email || 'x') AS n FROM people;
+CREATE FUNCTION named(e text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = e; END $$;
+CREATE VIEW by_condition AS SELECT named(email) AS n FROM people;
 CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'row is %', NEW USING DETAIL = NEW.email, HINT = NEW.email, ERRCODE = TG_ARGV[0], COLUMN = NEW.email, TABLE = NEW.email; END $$;
 CREATE TABLE loud AS SELECT * FROM people;
 CREATE TRIGGER t BEFORE UPDATE ON loud FOR EACH ROW EXECUTE FUNCTION shout('22012');
@@ -97,6 +114,22 @@ describe('errors of a real server', () => {
     ['SELECT * FROM as_made', '22008'],
     ['SELECT * FROM as_array', '22P02'],
     ['SELECT * FROM by_function', '22P02'],
+    ['SELECT * FROM as_query', '42601'],
+    ['SELECT * FROM as_vector', '42601'],
+    ['SELECT * FROM as_relation', '42P01'],
+    ['SELECT * FROM as_many_parts', '42601'],
+    ['SELECT * FROM as_other_database', '0A000'],
+    ['SELECT * FROM as_routine', '42883'],
+    ['SELECT * FROM as_type', '42704'],
+    ['SELECT * FROM as_role', '42704'],
+    ['SELECT * FROM as_schema', '3F000'],
+    ['SELECT * FROM as_dictionary', '42704'],
+    ['SELECT * FROM as_database', '3D000'],
+    ['SELECT * FROM as_column', '42703'],
+    ['SELECT * FROM as_setting', '42704'],
+    ['SELECT * FROM as_headline', '42601'],
+    ['SELECT * FROM as_form', '22023'],
+    ['SELECT * FROM by_condition', '42704'],
     [`UPDATE people SET note = NULL`, '23502'],
     [`UPDATE people SET salary = -salary`, '23514'],
     [`INSERT INTO people SELECT 2, email, 5, 'y' FROM people`, '23505'],
@@ -141,6 +174,17 @@ describe('errors of a real server', () => {
       const gated = gateError(raw, true);
       for (const code of ['C', 'M', 'P', 'H', 'D']) assert.equal(get(gated, code), get(raw, code), `${sql} ${code}`);
     }
+  });
+
+  test('names of objects stay where no rows are computed, and where an object is there already', async () => {
+    const message = async (sql: string, computes: boolean) => get(gateError(await failing(sql), true, computes), 'M');
+    assert.equal(await message('DROP ROLE nobody', false), 'role "nobody" does not exist');
+    assert.equal(await message('SET nothing = 1', false), 'unrecognized configuration parameter "nothing"');
+    assert.equal(await message('CREATE TABLE people AS SELECT 1 AS n', true), 'relation "people" already exists');
+    assert.equal(
+      await message("SELECT 'x' ~ (n::text || '(') FROM (SELECT 1 AS n OFFSET 0) x", true),
+      'invalid regular expression: parentheses () not balanced',
+    );
   });
 
   test('the values of a message go, its words and type modifiers stay', async () => {

@@ -211,6 +211,10 @@ const hazards: readonly (readonly [string, readonly string[]])[] = [
   ['SELECT 1 FROM pg_authid', ['echoing-relation hidden-anywhere']],
   ['SHOW gatehouse.key', ['gateway-setting everyone']],
   ["SET gatehouse.key = 'x'", ['gateway-setting everyone']],
+  [
+    "CREATE FUNCTION shop.kept() RETURNS text LANGUAGE sql SET Gatehouse.key FROM CURRENT AS 'SELECT 1'",
+    ['gateway-setting everyone'],
+  ],
   ["SELECT current_setting('gatehouse.key')", ['gateway-setting everyone']],
   ["SELECT current_setting('GATEHOUSE' || '.key')", ['computed-setting hidden-anywhere']],
   ["SELECT set_config('gatehouse.key', 'x', false)", ['gateway-setting everyone']],

@@ -198,6 +198,17 @@ test('a relation made earlier in the script is known by name, and one made by un
   assert.deepEqual(hazardsOf(renamed), ['catalog-changed hidden-anywhere', 'undefined-relation hidden-anywhere']);
 });
 
+test('the body of a function that is made is judged when it is called, however it is written', async () => {
+  for (const body of [
+    'BEGIN ATOMIC SELECT count(*) FROM shop.orders; SELECT count(*) FROM shop.customers; END',
+    'RETURN (SELECT count(*) FROM shop.customers)',
+    'AS $$ SELECT count(*) FROM shop.customers $$',
+  ]) {
+    const made = await statement(`CREATE FUNCTION shop.counted() RETURNS bigint LANGUAGE sql ${body}`);
+    assert.deepEqual([questionsOf(made), sitesOf(made), hazardsOf(made)], [['define shop'], [], []], body);
+  }
+});
+
 test('a site covers the reference and nothing else', async () => {
   const cases: readonly (readonly [string, string])[] = [
     ['SELECT * FROM shop . "orders" AS o', 'shop . "orders"'],

@@ -258,8 +258,9 @@ export class ClientMessages {
   #bind(portal: string, statement: string, frame: Frame): Promise<void> | undefined {
     const core = this.#core;
     const prepared = core.objects.prepared(statement);
-    // A PREPARE on its way may make it, an error on its way may undo its Close.
-    if (!prepared && core.replies.queue.size > 0) return this.#again(() => this.#bind(portal, statement, frame));
+    // A PREPARE on its way may make it or another one of its name, an error on its way may undo its Close.
+    if ((!prepared || core.names.renaming) && core.replies.queue.size > 0)
+      return this.#again(() => this.#bind(portal, statement, frame));
     if (!prepared) {
       const what = statement === '' ? 'unnamed prepared statement' : `prepared statement "${statement}"`;
       return this.#refuse(refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' }), '');

@@ -1,5 +1,6 @@
 import { type Detector, detectInText, gateError, witness } from '../../../masking/index.ts';
 import type { Refusal } from '../../../model/refusal.ts';
+import type { SqlVerb } from '../../../model/statement.ts';
 import type { Field, NoticeField } from '../../../wire/postgres/index.ts';
 import type { Detection } from '../../detection.ts';
 import { refusal } from '../../errors.ts';
@@ -44,7 +45,7 @@ export class ResultGate {
   /** Fields of an error or a notice as they may leave, positions mapped back to the client's text. */
   fields(fields: readonly NoticeField[], plan: Plan | undefined): readonly NoticeField[] {
     const hidden = (plan?.view ?? this.#names.view()).hidden.size > 0;
-    const gated = this.#detectInFields(hidden ? gateError(fields, hidden) : fields);
+    const gated = this.#detectInFields(hidden ? gateError(fields, hidden, computesRows(plan)) : fields);
     if (!plan?.changed) return gated;
     return gated.map((field) =>
       field.code === 'P' ? { code: 'P', value: String(plan.originalPosition(Number(field.value))) } : field,
@@ -98,4 +99,18 @@ export class ResultGate {
     const { detection } = this;
     if (detection !== undefined) detectInPlace(detection, bytes, from);
   }
+}
+
+/** Statements that compute no rows: what they name stands in their text, unless they read relations (CREATE TABLE … AS). */
+const NAMING: ReadonlySet<SqlVerb> = new Set<SqlVerb>([
+  ...(['alter', 'comment', 'create', 'drop', 'grant', 'revoke', 'security-label'] as const),
+  ...(['reset', 'set', 'show', 'discard', 'deallocate', 'close', 'listen', 'unlisten'] as const),
+  ...(['begin', 'savepoint', 'release', 'rollback', 'rollback-to'] as const),
+]);
+
+function computesRows(plan: Plan | undefined): boolean {
+  if (plan === undefined) return true;
+  return !plan.script.statements.every(
+    ({ verb, sites }) => NAMING.has(verb) && sites.every(({ form }) => form === 'target'),
+  );
 }

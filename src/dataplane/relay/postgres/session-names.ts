@@ -77,6 +77,8 @@ export class SessionNames {
   /** The same, and the transaction it happened in is still open: its end may change it back. */
   #touched = false;
   #catalogTouched = false;
+  /** Something on its way makes or removes prepared statements or cursors by SQL. */
+  #renaming = false;
   #overlay: Overlay | undefined;
   #status: TransactionStatus = 'I';
 
@@ -97,6 +99,12 @@ export class SessionNames {
 
   get stale(): boolean {
     return this.#stale;
+  }
+
+  /** A PREPARE, DECLARE, DEALLOCATE … is on its way: what such names mean is known once it is answered. */
+  get renaming(): boolean {
+    if (this.#core.replies.queue.size === 0) this.#renaming = false;
+    return this.#renaming;
   }
 
   /** The principal's view of the world as both are now. */
@@ -171,6 +179,13 @@ export class SessionNames {
   }
 
   #plan(text: string): Planned | Promise<Planned> {
+    if (!this.renaming) return this.#planRenewed(text);
+    const early = this.#make(text, this.view(), false);
+    if ('plan' in early && early.plan.statements.every(usesNoNames)) return this.#planRenewed(text);
+    return this.#core.settled().then(() => this.#planRenewed(text));
+  }
+
+  #planRenewed(text: string): Planned | Promise<Planned> {
     if (!this.#stale) return this.#planFresh(text);
     const early = this.#make(text, this.view(), false);
     if ('plan' in early && early.plan.statements.every(isNameless)) return early;
@@ -256,6 +271,8 @@ export class SessionNames {
       this.#touched = true;
     }
     if (plan.changesCatalog) this.#catalogTouched = true;
+    if (plan.statements.some(({ statement }) => statement.objects.some(({ act }) => act !== 'use')))
+      this.#renaming = true;
   }
 
   /** ReadyForQuery came. */
@@ -335,6 +352,10 @@ export class SessionNames {
 
 function isNameless({ statement }: PlannedStatement): boolean {
   return NAMELESS.has(statement.verb);
+}
+
+function usesNoNames({ statement }: PlannedStatement): boolean {
+  return statement.objects.every(({ act }) => act !== 'use');
 }
 
 /** Plans that speak of names of the session (EXECUTE, FETCH …) are made anew each time. */

@@ -2,6 +2,7 @@ import type { Facts } from './facts.ts';
 import { type RelationName, relationName } from './names.ts';
 import type { Reader } from './reader.ts';
 import { OUTERMOST } from './scope.ts';
+import { isGatewaySetting } from './settings.ts';
 import type { Outline } from './statements.ts';
 import { as, child, flag, isTree, list, part, type Tree, tagged, text, words } from './tree.ts';
 
@@ -238,6 +239,9 @@ export class Definitions {
       return;
     }
     const inner = node ? node[1] : value;
+    // SET … FROM CURRENT would put the gateway's keys into the catalog.
+    if (node?.[0] === 'VariableSetStmt' && isGatewaySetting(text(inner, 'name') ?? ''))
+      this.#reader.calls.gatewaySetting();
     for (const key in inner) this.#expressions(inner[key]);
   }
 
@@ -262,8 +266,10 @@ export class Definitions {
     this.#facts.changesCatalog = true;
     this.#facts.changesContext = true;
     this.#facts.ask('define', this.#definedIn(body));
+    // The body of a function is judged when it is called, however it is written.
+    const { sql_body: _, ...definition } = body;
+    this.#expressions(definition);
     this.#reader.names.becomeUncertain();
-    this.#expressions(body);
   }
 
   #outOfSight(): void {
