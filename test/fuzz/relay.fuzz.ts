@@ -14,7 +14,8 @@ import { CrashableServer } from '../fault/support/target.ts';
 import { dice } from './dice.ts';
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 5);
-const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+// A change is judged by conversations that were held before; new ones are looked for by hand.
+const seed = Number(process.env['FUZZ_SEED'] ?? (process.env['CI'] ? 1 : Date.now() % 2 ** 31));
 
 const names = ['', '', 'a', 'b'];
 const texts = [
@@ -113,8 +114,11 @@ async function round(client: RawClient, steps: readonly Step[], number: number):
   return [...client.replies];
 }
 
-/** Statement or portal that is not there, or there already. */
-const NAMES: ReadonlySet<string> = new Set(['26000', '34000', '42P03', '42P05']);
+/**
+ * Statement or portal that is not there, or there already, or (55000) there and no longer to be run: in a failed transaction the server
+ * keeps the unnamed portal of a simple query that failed while it ran. Nothing runs either way.
+ */
+const NAMES: ReadonlySet<string> = new Set(['26000', '34000', '42P03', '42P05', '55000']);
 
 /** What must be alike: kinds of messages, rows, tags, codes of errors, transaction states. */
 function essence(replies: readonly Reply[]): string[] {
@@ -131,15 +135,20 @@ function essence(replies: readonly Reply[]): string[] {
     });
 }
 
+async function straight(server: CrashableServer): Promise<RawClient> {
+  const socket = connect(server.socketPath);
+  await once(socket, 'connect');
+  const client = new RawClient(socket);
+  client.send(frontend.startup(Object.entries({ user: 'app', database: 'shop' }), 0));
+  await client.until('Z');
+  return client;
+}
+
 test(`random conversations are answered as the server answers them (seed ${seed})`, async () => {
   await using server = await CrashableServer.create(SCHEMA);
   await using rig = await Rig.open(server);
-  const socket = connect(server.socketPath);
-  await once(socket, 'connect');
-  const direct = new RawClient(socket);
-  direct.send(frontend.startup(Object.entries({ user: 'app', database: 'shop' }), 0));
-  await direct.until('Z');
-  const through = await rig.login();
+  let direct = await straight(server);
+  let through = await rig.login();
   const draw = dice(seed);
   const until = performance.now() + seconds * 1_000;
   let rounds = 0;
@@ -152,6 +161,10 @@ test(`random conversations are answered as the server answers them (seed ${seed}
     const expected = essence(await round(direct, steps, rounds));
     const actual = essence(await round(through, steps, rounds));
     assert.deepEqual(actual, expected, `round ${rounds}:\n${steps.map(({ says }) => says).join('\n')}`);
+    if (!direct.closed && !through.closed) continue;
+    for (const client of [direct, through]) client.destroy();
+    direct = await straight(server);
+    through = await rig.login();
   }
   direct.destroy();
   console.log(`${rounds} conversations`);

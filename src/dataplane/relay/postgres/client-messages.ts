@@ -261,10 +261,7 @@ export class ClientMessages {
     // A PREPARE on its way may make it or another one of its name, an error on its way may undo its Close.
     if ((!prepared || core.names.renaming) && core.replies.queue.size > 0)
       return this.#again(() => this.#bind(portal, statement, frame));
-    if (!prepared) {
-      const what = statement === '' ? 'unnamed prepared statement' : `prepared statement "${statement}"`;
-      return this.#refuse(refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' }), '');
-    }
+    if (!prepared) return this.#refuse(noStatement(statement), '');
     const { bytes } = frame;
     return then(
       this.#confirmed(() => this.#current(statement, prepared)),
@@ -330,20 +327,23 @@ export class ClientMessages {
     return planned instanceof Promise ? planned.then(compare) : compare(planned);
   }
 
-  #describe(of: 'statement' | 'portal', name: string, frame: Frame): undefined {
+  /** A statement that the gateway refused in the target's place never reached it: what the target has by that name is an older one. */
+  #describe(of: 'statement' | 'portal', name: string, frame: Frame): Promise<void> | undefined {
     const { objects, pipeline, replies } = this.#core;
-    const plan = (of === 'statement' ? objects.prepared(name) : objects.portal(name))?.plan;
+    const known = of === 'statement' ? objects.prepared(name) : objects.portal(name);
+    if (!known && replies.queue.size > 0) return this.#again(() => this.#describe(of, name, frame));
+    if (!known) return this.#refuse(of === 'statement' ? noStatement(name) : noPortal(name), '');
     pipeline.open = true;
-    replies.expect(expectation('describe', { plan }));
+    replies.expect(expectation('describe', { plan: known.plan }));
     this.#core.forward(permitHousekeeping(frame.bytes));
+    return undefined;
   }
 
   #execute(name: string, frame: Frame): Promise<void> | undefined {
     const { objects, pipeline, replies } = this.#core;
     const portal = objects.portal(name);
     if (!portal && replies.queue.size > 0) return this.#again(() => this.#execute(name, frame));
-    if (!portal)
-      return this.#refuse(refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' }), '');
+    if (!portal) return this.#refuse(noPortal(name), '');
     const { bytes } = frame;
     if (portal.planned?.statement.verb === 'declare' && portal.bind === undefined) {
       return this.#executeCursor(name, bytes);
@@ -626,6 +626,15 @@ function boundText(meant: PreparedStatement | Portal): readonly string[] {
 
 function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+function noStatement(name: string): Refusal {
+  const what = name === '' ? 'unnamed prepared statement' : `prepared statement "${name}"`;
+  return refusal('protocol-violation', `${what} does not exist`, { sqlstate: '26000' });
+}
+
+function noPortal(name: string): Refusal {
+  return refusal('protocol-violation', `portal "${name}" does not exist`, { sqlstate: '34000' });
 }
 
 function unreachable(value: never): never {
