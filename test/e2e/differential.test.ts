@@ -16,10 +16,14 @@ before(async () => {
 });
 after(() => worlds?.[Symbol.asyncDispose]());
 
-for (const [name, seed] of [
+// A change is judged by queries that were asked before; new ones are looked for by hand, and by `npm run differential`.
+const SEEDS: readonly (readonly [string, number])[] = [
   ['the same queries as ever', 20_261_127],
-  ['queries never seen before', Math.floor(Math.random() * 1_000_000_000)],
-] as const) {
+  process.env['CI']
+    ? ['more of the same', 298_327_915]
+    : ['queries never seen before', Math.floor(Math.random() * 1_000_000_000)],
+];
+for (const [name, seed] of SEEDS) {
   test(`${name} give what the database gives, and to somebody masked what a masked copy of it gives`, async (context) => {
     context.diagnostic(`seed ${seed}`);
     const tally = await run(worlds, { seed, queries: QUERIES, stopAfter: 2, attempts: 60 });
