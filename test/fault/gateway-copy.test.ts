@@ -109,8 +109,13 @@ function essence(reply: Reply): string {
 
 for (const [what, pieces] of Object.entries(conversations)) {
   test(`during COPY FROM STDIN the gateway answers as the server does: ${what}`, async () => {
-    const straight = await direct();
-    const expected = await said(straight, pieces);
+    let straight = await direct();
+    let expected = await said(straight, pieces);
+    // A server that closes with bytes unread resets the connection, and what it said last may be lost on the way.
+    for (let left = 20; left > 0 && straight.closed && !expected.some((each) => each.startsWith('E')); left -= 1) {
+      straight = await direct();
+      expected = await said(straight, pieces);
+    }
     const rows = await server.value('SELECT count(*)::int FROM notes');
     await server.value('DELETE FROM notes RETURNING 1');
     const through = await rig.login();
