@@ -22,9 +22,5 @@ function freshSalt(): string {
 
 /** Salted commitment to one value. */
 export function conceal(name: string, value: JsonValue): Commitment {
-  return concealWith(freshSalt(), name, value);
-}
-
-export function concealWith(salt: string, name: string, value: JsonValue): Commitment {
-  return Commitment.to(salt, name, value);
+  return Commitment.to(freshSalt(), name, value);
 }

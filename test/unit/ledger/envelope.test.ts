@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { Commitment } from '../../../src/ledger/commitment.ts';
 import { Commitments } from '../../../src/ledger/commitments.ts';
-import { concealWith } from '../../../src/ledger/conceal.ts';
 import { EnvelopeWriter } from '../../../src/ledger/envelope.ts';
 import { conceal, type LedgerError } from '../../../src/ledger/index.ts';
 import {
@@ -123,7 +123,7 @@ test('a concealed value can be read from its disclosure, and two of the same val
       assert.equal(disclosureDigest(one.encoded), one.digest);
     }),
   );
-  assert.equal(concealWith('AQ', 'a', 'b').encoded, Buffer.from('["AQ","a","b"]').toString('base64url'));
+  assert.equal(Commitment.to('AQ', 'a', 'b').encoded, Buffer.from('["AQ","a","b"]').toString('base64url'));
 });
 
 test('thousands of salts are all different', () => {
