@@ -37,6 +37,8 @@ export class Unmasks {
 
   /** What holds now; the same object as long as nothing changed. */
   current(principal: string, connection: string): UnmaskGrants {
+    // Every message of every session asks, and mostly there is no such consent at all.
+    if (this.#byHolder.size === 0) return NO_UNMASKS;
     const holder = holderOf(principal, connection);
     const known = this.#byHolder.get(holder);
     if (known === undefined) return NO_UNMASKS;
